@@ -1,0 +1,60 @@
+"""What a result must say about the machine that made it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from resnet_fixtures.hardware.cpu_list import format_cpu_list
+from resnet_fixtures.hardware.kernel_file import read_number, read_text
+
+if TYPE_CHECKING:
+    from resnet_fixtures.hardware.isa import Isa
+    from resnet_fixtures.hardware.topology import Topology
+
+_CPUS = "sys/devices/system/cpu"
+
+
+def machine_facts(topology: Topology, isa: Isa, root: Path = Path("/")) -> dict[str, object]:
+    """Collect JSON-safe facts of the usable part of the machine; None where the kernel does not tell.
+
+    `cores` counts physical cores, `quota` is in CPUs' worth of time, `smt` says that some core offers two CPUs.
+    """
+    return {
+        "cpu_model": isa.model,
+        "isa": isa.name,
+        "isa_flags": sorted(isa.flags),
+        "cpus": format_cpu_list(cpu.id for cpu in topology.cpus),
+        "cores": len(topology.physical),
+        "smt": len(topology.cpus) > len(topology.physical),
+        "sockets": len(topology.sockets),
+        "numa_nodes": len(topology.nodes),
+        "quota": topology.quota,
+        "memory_bytes": _read_memory_bytes(root),
+        "kernel": read_text(root / "proc/sys/kernel/osrelease") or None,
+        "governor": _read_governor(topology, root),
+        "turbo": _read_turbo(root),
+    }
+
+
+def _read_memory_bytes(root: Path) -> int | None:
+    """Read the machine's memory from a line like `MemTotal:       24684084 kB`."""
+    for line in read_text(root / "proc/meminfo").splitlines():
+        if line.startswith("MemTotal:"):
+            return int(line.split()[1]) * 1024
+    return None
+
+
+def _read_governor(topology: Topology, root: Path) -> str | None:
+    """Read the frequency governors of the usable CPUs: one name as a rule, several joined by a comma."""
+    files = (root / _CPUS / f"cpu{cpu.id}/cpufreq/scaling_governor" for cpu in topology.cpus)
+    return ",".join(sorted(filter(None, {read_text(file) for file in files}))) or None
+
+
+def _read_turbo(root: Path) -> bool | None:
+    """Read whether the clock may rise above its base: intel_pstate says when it may not, acpi-cpufreq when it may."""
+    is_off = read_number(root / _CPUS / "intel_pstate/no_turbo")
+    if is_off is not None:
+        return not is_off
+    boost = read_number(root / _CPUS / "cpufreq/boost")
+    return None if boost is None else bool(boost)
