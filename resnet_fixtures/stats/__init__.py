@@ -1,0 +1,1 @@
+"""Say what a sample of timings or answers supports, and nothing more."""

@@ -1,0 +1,1 @@
+"""Time steps: warm-ups apart, raw values kept, within a budget."""
