@@ -1,0 +1,1 @@
+"""Read, check and preprocess the images: dummy, ImageNet and the embedded digits."""

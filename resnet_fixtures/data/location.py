@@ -1,0 +1,106 @@
+"""Find the images in the folder that the user named."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from resnet_fixtures.data.labels import read_label
+from resnet_fixtures.data.records import index_records
+from resnet_fixtures.data.split import Split, SplitKind
+from resnet_fixtures.errors import DataError, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+JPEG_SUFFIXES = (".jpeg", ".jpg")
+
+
+def find_split(location: Path, split: str = "validation") -> Split:
+    """Find `<split>-*-of-*` TFRecords or, for validation alone, JPEGs named as in ImageNet, and count the images.
+
+    A location without them is an InputError; a broken TFRecord or a JPEG of unknown label is a DataError. Files
+    missing from a set of TFRecords make a part of it, see `Split.is_complete`.
+    """
+    files = _list_files(location)
+    pattern = re.compile(rf"{re.escape(split)}-\d+-of-\d+")
+    shards = [file for file in files if pattern.fullmatch(file.name)]
+    if shards:
+        return _count_records(location, split, shards)
+    jpegs = [file for file in files if file.suffix.lower() in JPEG_SUFFIXES]
+    if jpegs and split == "validation":
+        return _label_jpegs(location, split, jpegs)
+    raise InputError(_expect(location, split))
+
+
+def _list_files(location: Path) -> list[Path]:
+    try:
+        files = sorted(location.iterdir())
+    except FileNotFoundError:
+        raise InputError(f"The data location {location} does not exist: name the folder of the images.") from None
+    except NotADirectoryError:
+        raise InputError(f"The data location {location} is no folder: name the one of the images.") from None
+    except OSError as error:
+        raise InputError(f"The data location {location} cannot be read ({error.strerror}): check it.") from error
+    if not files:
+        raise InputError(f"The data location {location} is empty: put the images there or name another folder.")
+    return files
+
+
+def _expect(location: Path, split: str) -> str:
+    jpegs = ", or of JPEGs named ILSVRC2012_val_00000001.JPEG and so on" if split == "validation" else ""
+    return (
+        f"The data location {location} has no {split} split: name a folder of TFRecords named "
+        f"{split}-00000-of-00128 and so on{jpegs}."
+    )
+
+
+def _count_records(location: Path, split: str, shards: Sequence[Path]) -> Split:
+    promised_files = _read_promise(location, shards)
+    indices = [index_records(shard) for shard in shards]
+    for index in indices:
+        if not index.count:
+            raise DataError(f"{index.path} has no records: copy or convert that file again, or remove it.")
+    return Split(
+        split,
+        location,
+        SplitKind.RECORDS,
+        files=tuple(shards),
+        counts=tuple(index.count for index in indices),
+        sizes_bytes=tuple(index.size_bytes for index in indices),
+        promised_files=promised_files,
+    )
+
+
+def _read_promise(location: Path, shards: Sequence[Path]) -> int:
+    endings = sorted({shard.name.rpartition("-of-")[2] for shard in shards})
+    if len(endings) > 1:
+        raise InputError(
+            f"The data location {location} mixes TFRecords of several sets "
+            f"(-of-{', -of-'.join(endings)}): keep one set."
+        )
+    return int(endings[0])
+
+
+def _label_jpegs(location: Path, split: str, jpegs: Sequence[Path]) -> Split:
+    return Split(
+        split,
+        location,
+        SplitKind.JPEGS,
+        files=tuple(jpegs),
+        counts=(1,) * len(jpegs),
+        sizes_bytes=tuple(jpeg.stat().st_size for jpeg in jpegs),
+        promised_files=len(jpegs),
+        labels=tuple(_label_jpeg(jpeg) for jpeg in jpegs),
+    )
+
+
+def _label_jpeg(jpeg: Path) -> int:
+    label = read_label(jpeg.name)
+    if label is None:
+        raise DataError(
+            f"{jpeg} has no known label: keep ImageNet's own file names, from ILSVRC2012_val_00000001.JPEG on, "
+            "and move other images away."
+        )
+    return label

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from resnet_fixtures.data.location import find_split
+from resnet_fixtures.data.split import SplitKind
+from resnet_fixtures.errors import DataError, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.plugin.data.conftest import RecordsWriter
+
+
+@pytest.fixture
+def locked(tmp_path: Path) -> Iterator[Path]:
+    """Make a folder that its reader may not list, and let that count for a test that runs as root, too."""
+    folder, user = tmp_path / "locked", os.geteuid()
+    folder.mkdir(mode=0o000)
+    os.seteuid(user or 65534)
+    yield folder
+    os.seteuid(user)
+    folder.chmod(0o700)
+
+
+def test_records_are_found_in_order_and_counted(folder: Path) -> None:
+    (folder / "readme.txt").write_text("not data")
+    (folder / "validation-00000-of-00002.md5").write_text("not data either")
+    split = find_split(folder)
+    assert split.kind is SplitKind.RECORDS
+    assert [file.name for file in split.files] == ["validation-00000-of-00002", "validation-00001-of-00002"]
+    assert split.counts == (4, 3)
+    assert split.images == 7
+    assert split.sizes_bytes == tuple(file.stat().st_size for file in split.files)
+    assert split.is_complete
+
+
+def test_another_split_is_found_by_its_name(folder: Path, write_jpegs: RecordsWriter) -> None:
+    write_jpegs("train-00000-of-00001", [b"jpeg"])
+    write_jpegs("calibration-1-of-1", [b"jpeg", b"jpeg"])
+    assert find_split(folder, "train").images == 1
+    assert find_split(folder, "calibration").images == 2
+
+
+def test_a_split_with_a_file_missing_is_a_part_and_says_so(folder: Path) -> None:
+    (folder / "validation-00000-of-00002").unlink()
+    split = find_split(folder)
+    assert not split.is_complete
+    assert split.describe() == f"validation split of {folder}: 3 images in 1 of 2 TFRecord files"
+
+
+def test_files_of_two_sets_are_not_mixed(folder: Path, write_jpegs: RecordsWriter) -> None:
+    write_jpegs("validation-00000-of-00128", [b"jpeg"])
+    with pytest.raises(InputError, match=r"mixes TFRecords of several sets \(-of-00002, -of-00128\): keep one set"):
+        find_split(folder)
+
+
+def test_an_empty_record_file_is_refused(folder: Path) -> None:
+    (folder / "validation-00001-of-00002").write_bytes(b"")
+    with pytest.raises(DataError, match=r"validation-00001-of-00002 has no records: copy or convert that file again"):
+        find_split(folder)
+
+
+def test_a_truncated_record_file_is_refused_with_its_record(folder: Path) -> None:
+    file = folder / "validation-00001-of-00002"
+    os.truncate(file, file.stat().st_size - 1)
+    with pytest.raises(DataError, match=r"validation-00001-of-00002, record 3: declares \d+ bytes where \d+ are left"):
+        find_split(folder)
+
+
+def test_a_record_file_that_is_a_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "validation-00000-of-00001").mkdir()
+    with pytest.raises(InputError, match=r"validation-00000-of-00001 cannot be read \(Is a directory\)"):
+        find_split(tmp_path)
+
+
+def test_a_missing_location_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"data location .*nowhere does not exist: name the folder"):
+        find_split(tmp_path / "nowhere")
+
+
+def test_a_location_that_is_a_file_is_refused(folder: Path) -> None:
+    with pytest.raises(InputError, match=r"validation-00000-of-00002 is no folder: name the one"):
+        find_split(folder / "validation-00000-of-00002")
+
+
+def test_an_empty_location_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is empty: put the images there"):
+        find_split(tmp_path)
+
+
+def test_an_unreadable_location_is_refused(locked: Path) -> None:
+    with pytest.raises(InputError, match=r"locked cannot be read \(Permission denied\): check it"):
+        find_split(locked)
+
+
+@pytest.mark.parametrize(
+    ("split", "expected"),
+    [
+        ("validation", r"TFRecords named validation-00000-of-00128 and so on, or of JPEGs named ILSVRC2012_val_"),
+        ("train", r"TFRecords named train-00000-of-00128 and so on\."),
+    ],
+)
+def test_a_location_without_the_split_says_which_names_are_expected(split: str, expected: str, tmp_path: Path) -> None:
+    (tmp_path / "test-00000-of-00001").touch()
+    with pytest.raises(InputError, match=f"has no {split} split: name a folder of {expected}"):
+        find_split(tmp_path, split)
+
+
+def test_jpegs_are_labelled_by_name(tmp_path: Path) -> None:
+    for number in (3, 1):
+        (tmp_path / f"ILSVRC2012_val_{number:08}.JPEG").write_bytes(b"jpeg")
+    (tmp_path / "val_map.txt").touch()
+    split = find_split(tmp_path)
+    assert split.kind is SplitKind.JPEGS
+    assert [file.name for file in split.files] == ["ILSVRC2012_val_00000001.JPEG", "ILSVRC2012_val_00000003.JPEG"]
+    assert split.labels == (66, 231)
+    assert split.counts == (1, 1)
+    assert split.describe() == f"validation split of {tmp_path}: 2 images in 2 JPEG files"
+
+
+@pytest.mark.parametrize("name", ["cat.jpg", "ILSVRC2012_val_00050001.JPEG"])
+def test_a_jpeg_without_a_label_is_refused_by_name(name: str, tmp_path: Path) -> None:
+    (tmp_path / "ILSVRC2012_val_00000001.JPEG").touch()
+    (tmp_path / name).touch()
+    with pytest.raises(DataError, match=f"{name} has no known label: keep ImageNet's own file names"):
+        find_split(tmp_path)
+
+
+def test_jpegs_are_no_train_split(tmp_path: Path) -> None:
+    (tmp_path / "ILSVRC2012_val_00000001.JPEG").touch()
+    with pytest.raises(InputError, match="has no train split"):
+        find_split(tmp_path, "train")
