@@ -1,0 +1,1 @@
+"""Score a graph on labelled images, and judge what it reached."""

@@ -1,0 +1,1 @@
+"""Write results where people and their scripts look for them."""

@@ -1,0 +1,101 @@
+"""Write the log of a run with the lines of Intel's launch_benchmark.py, so that people's scripts go on working."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Literal
+
+from resnet_fixtures.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from types import TracebackType
+    from typing import TextIO
+
+    from resnet_fixtures.precision import Precision
+    from resnet_fixtures.timing.measurement import Measurement
+
+
+class SeedLog:
+    """One log file, closed at the end of the `with` block; every line goes to the echo too."""
+
+    def __init__(self, file: TextIO, echo: Callable[[str], object] | None = None) -> None:
+        self.path = Path(file.name)
+        self._file = file
+        self._echo = echo
+
+    @property
+    def is_live(self) -> bool:
+        """Tell whether somebody reads along."""
+        return self._echo is not None
+
+    def __enter__(self) -> SeedLog:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def banner(self, data: Literal["dummy", "real"]) -> None:
+        """Say which images are fed."""
+        self._write(f"Inference with {data} data.")
+
+    def iteration(self, number: int, seconds: float) -> None:
+        """Log one step; the seed counts warm-ups and measured steps in one row, from 1."""
+        self._write(f"Iteration {number}: {seconds:.6f} sec")
+
+    def performance(self, measurement: Measurement) -> None:
+        """Log the averages of the measured steps; the latency only for batch 1, as the seed does."""
+        average_s = fmean(measurement.steps_s)
+        self._write(f"Average time: {average_s:.6f} sec")
+        self._write(f"Batch size = {measurement.batch_size}")
+        if measurement.batch_size == 1:
+            self._write(f"Latency: {average_s * 1000:.3f} ms")
+        self._write(f"Throughput: {measurement.batch_size / average_s:.3f} images/sec")
+
+    def accuracy(self, images: int, top1: float, top5: float, iteration_s: float) -> None:
+        """Log the accuracy over the images so far and the time of the last batch, in the milliseconds that it names."""
+        self._write(f"Iteration time: {iteration_s * 1000:.4f} ms")
+        self._write(f"Processed {images} images. (Top1 accuracy, Top5 accuracy) = ({top1:.4f}, {top5:.4f})")
+
+    def finish(self, batch_size: int, path: Path | None = None) -> None:
+        """Log the end of a run that succeeded, and where its log is (by default this file)."""
+        self._write(f"Ran inference with batch size {batch_size}")
+        self._write(f"Log file location: {path or self.path}")
+
+    def _write(self, line: str) -> None:
+        self._file.write(f"{line}\n")
+        if self._echo:
+            self._echo(line)
+
+
+def open_seed_log(
+    output_dir: Path, precision: Precision, now: datetime, echo: Callable[[str], object] | None = None
+) -> SeedLog:
+    """Create the folder and a new log named by precision and time, never one that exists.
+
+    A second log of the same second gets _1 behind its name, a third _2. A folder that cannot be made or written is an
+    InputError.
+    """
+    stem = f"benchmark_resnet50v1_5_inference_{precision}_{now:%Y%m%d_%H%M%S}"
+    try:
+        output_dir.mkdir(parents=True, exist_ok=True)
+        return SeedLog(create_file(output_dir, stem), echo)
+    except OSError as error:
+        raise InputError(
+            f"--output-dir {output_dir} cannot be written ({error.strerror}): pass a folder that you may write to."
+        ) from error
+
+
+def create_file(folder: Path, stem: str) -> TextIO:
+    """Open the first free of stem.log, stem_1.log, stem_2.log…, line by line so that a crash keeps what was written."""
+    number = 0
+    while True:
+        suffix = f"_{number}" if number else ""
+        with suppress(FileExistsError):
+            return (folder / f"{stem}{suffix}.log").open("x", encoding="utf-8", buffering=1)
+        number += 1
