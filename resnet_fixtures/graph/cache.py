@@ -1,0 +1,73 @@
+"""Keep what is built once: a cache file is keyed by everything that its content depends on."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from resnet_fixtures.atomic_file import write_atomically
+from resnet_fixtures.errors import InputError
+from resnet_fixtures.versions import library_versions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+BUILDERS = ("tensorflow", "numpy", "neural-compressor-tf", "scikit-learn")  # whose version may change what is built
+
+
+def cache_folder() -> Path:
+    """Return the user's cache folder for this project (`$XDG_CACHE_HOME/resnet_fixtures` on Linux)."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("resnet_fixtures")
+
+
+def cached_file(folder: Path, name: str, key: Mapping[str, object], build: Callable[[], bytes]) -> Path:
+    """Return the cache file for `key`, whose content `build` makes if no process has done it yet."""
+    return cached_path(folder, name, key, lambda path: write_atomically(path, build()))
+
+
+def cached_path(folder: Path, name: str, key: Mapping[str, object], build: Callable[[Path], None]) -> Path:
+    """Return the cache file or folder for `key`, built by this process if no other has done it.
+
+    A lock beside it lets one of several processes build and the others wait; `build` must let it appear whole or not
+    at all. `name` is a file name; the key's digest goes before its suffix.
+    """
+    path = folder / f"{Path(name).stem}-{digest_key(key)[:16]}{Path(name).suffix}"
+    if not path.exists():
+        with _locked(path.with_suffix(".lock")):
+            if not path.exists():
+                build(path)
+    return path
+
+
+@contextlib.contextmanager
+def _locked(lock_file: Path) -> Iterator[None]:
+    from filelock import FileLock
+
+    lock = FileLock(lock_file)
+    try:
+        lock_file.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as error:
+        message = f"the cache folder {lock_file.parent} cannot be used ({error.strerror or error})"
+        raise InputError(f"{message}: make room, or name another with XDG_CACHE_HOME.") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def digest_key(key: Mapping[str, object]) -> str:
+    """Return a SHA-256 of the key, the builders' versions and the sources of the packages that build."""
+    complete = {"key": dict(key), "versions": library_versions(BUILDERS), "sources": _digest_sources()}
+    return hashlib.sha256(json.dumps(complete, sort_keys=True).encode()).hexdigest()
+
+
+def _digest_sources() -> str:
+    package = Path(__file__).parents[1]
+    sources = sorted(path for room in ("graph", "data", "training") for path in (package / room).glob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()

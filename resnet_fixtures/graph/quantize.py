@@ -1,0 +1,153 @@
+"""Make an int8 graph from an fp32 graph by post-training quantization with calibration images.
+
+Run `python -m resnet_fixtures.graph.quantize --in-graph fp32.pb --data-location DIR --out int8.pb`. The work is
+Intel's neural-compressor's: int8 weights by output channel, activations by tensor, symmetric, ranges from the
+calibration images' minimum and maximum.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import itertools
+import logging
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from resnet_fixtures.atomic_file import write_atomically
+from resnet_fixtures.data.imagenet import Split, find_split, read_batches
+from resnet_fixtures.data.preprocess import Preprocessing
+from resnet_fixtures.errors import InputError
+from resnet_fixtures.graph.edit import EditableGraph
+from resnet_fixtures.graph.fold import fold_for_inference
+from resnet_fixtures.graph.frozen import check_content
+from resnet_fixtures.graph.parse import read_graph_file
+from resnet_fixtures.precision import Precision
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import numpy as np
+    import numpy.typing as npt
+    import tensorflow as tf
+
+    CalibrationBatches = Sequence[npt.NDArray[np.float32]]
+
+DEFAULT_CALIBRATION_IMAGES = 100  # the seed's own number
+
+
+def quantize(
+    graph_def: tf.compat.v1.GraphDef, input_name: str, output_name: str, batches: CalibrationBatches
+) -> tf.compat.v1.GraphDef:
+    """Return the graph with quantized convolutions and dense layer, its input and output float32 as before.
+
+    `batches` are preprocessed images [n, S, S, 3], all of one size n.
+    """
+    graph = EditableGraph(graph_def)
+    fold_for_inference(graph, strided=False)
+    quantized = _quantize_folded(graph.pruned(output_name), input_name, output_name, batches)
+    quantized.versions.CopyFrom(graph_def.versions)
+    return quantized
+
+
+def _quantize_folded(
+    graph_def: tf.compat.v1.GraphDef, input_name: str, output_name: str, batches: CalibrationBatches
+) -> tf.compat.v1.GraphDef:
+    with _quiet_compressor():
+        from neural_compressor.tensorflow import Model, StaticQuantConfig, quantize_model
+
+        model = Model(graph_def)
+        model.input_tensor_names, model.output_tensor_names = [input_name], [output_name]
+        config = StaticQuantConfig(weight_granularity="per_channel", act_sym=True, weight_sym=True)
+        return quantize_model(model, config, CalibrationLoader(batches)).graph_def
+
+
+class CalibrationLoader:
+    """Batches in the form that neural-compressor reads: (images, labels) pairs and a `batch_size`."""
+
+    def __init__(self, batches: CalibrationBatches) -> None:
+        self._batches = batches
+        self.batch_size = len(batches[0])
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        for images in self._batches:
+            yield images, None
+
+
+@contextlib.contextmanager
+def _quiet_compressor() -> Iterator[None]:
+    """Keep neural-compressor's workspace out of the current folder, and its and TensorFlow's logs at errors.
+
+    It reads the ranges off file descriptor 2, which it asks the `sys.stderr` of its import for: under pytest that must
+    be the real one.
+    """
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), contextlib.redirect_stderr(sys.__stderr__):
+        warnings.simplefilter("ignore")
+        from neural_compressor.tensorflow.utils.model import TFConfig
+
+        logging.getLogger("neural_compressor").setLevel(logging.ERROR)
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
+        TFConfig.global_config["workspace_path"] = folder  # `set_workspace` comes too late for the first model
+        yield
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Quantize the graph that the command line names; exit status 2 and one sentence for what cannot be used."""
+    parser = _make_parser()
+    options = parser.parse_args(arguments)
+    try:
+        done = quantize_file(options.in_graph, options.data_location, options.out, options.images)
+    except InputError as error:
+        parser.error(str(error))
+    print(done)  # noqa: T201 - a command's output
+    return 0
+
+
+def _make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m resnet_fixtures.graph.quantize", description="Make an int8 graph from an fp32 graph."
+    )
+    places = "folder with calibration-, train- or validation-*-of-* TFRecords, or JPEGs"
+    count = "calibration images (default %(default)s)"
+    parser.add_argument("--in-graph", type=Path, required=True, help="frozen fp32 GraphDef (.pb)")
+    parser.add_argument("--data-location", type=Path, required=True, help=places)
+    parser.add_argument("--out", type=Path, required=True, help="where to write the int8 GraphDef")
+    parser.add_argument("--images", type=int, default=DEFAULT_CALIBRATION_IMAGES, help=count)
+    return parser
+
+
+def quantize_file(in_graph: Path, data_location: Path, out: Path, images: int) -> str:
+    """Quantize a graph file with the first `images` of a data location, and say what was done."""
+    graph_def, interface = check_content(read_graph_file(in_graph), Precision.FP32, str(in_graph))
+    split = _find_calibration_split(data_location)
+    if not 0 < images <= split.images:
+        there = f"the {split.images} images of {split.name} in {data_location}"
+        raise InputError(f"--images {images} is not between 1 and {there}: pass another number.")
+    batches = read_calibration_batches(split, interface.image_size, interface.classes, images)
+    quantized = quantize(graph_def, interface.input_name, interface.output_name, batches)
+    write_atomically(out, quantized.SerializeToString())
+    return f"{out}: int8 graph of {in_graph}, calibrated on {images} images of the {split.describe()}"
+
+
+def read_calibration_batches(split: Split, image_size: int, classes: int, images: int) -> CalibrationBatches:
+    """Return the first `images` of a split, preprocessed, in batches of one size."""
+    batch_size = next(size for size in (20, 10, 5, 4, 2, 1) if images % size == 0)
+    reader = read_batches(split, Preprocessing.for_image_size(image_size), batch_size, classes, data_threads=2)
+    return [batch.images for batch in itertools.islice(reader, images // batch_size)]
+
+
+def _find_calibration_split(data_location: Path) -> Split:
+    for name in ("calibration", "train"):
+        if any(data_location.glob(f"{name}-*-of-*")):
+            return find_split(data_location, name)
+    return find_split(data_location)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,38 @@
+"""The graphs of one run: given or embedded, each loaded once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from resnet_fixtures.graph.embedded import embedded_graph_file
+from resnet_fixtures.graph.frozen import load_frozen_graph
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from resnet_fixtures.graph.frozen import FrozenGraph
+    from resnet_fixtures.precision import Precision
+
+
+class GraphStore:
+    """Hands out the graph of each precision; an embedded one is built at its first use, which `announce` is told."""
+
+    def __init__(self, given: Mapping[Precision, Path], announce: Callable[[str], object]) -> None:
+        self._given = dict(given)
+        self._announce = announce
+        self._loaded: dict[Precision, FrozenGraph] = {}
+
+    def is_given(self, precision: Precision) -> bool:
+        """Tell whether the user gave this graph, so that its accuracy means something."""
+        return precision in self._given
+
+    def file(self, precision: Precision) -> Path:
+        """Return the graph's file, for another process to load."""
+        return self._given.get(precision) or embedded_graph_file(precision, self._announce)
+
+    def graph(self, precision: Precision) -> FrozenGraph:
+        """Return the graph, parsed, checked and transformed the first time; InputError where it cannot be used."""
+        if precision not in self._loaded:
+            self._loaded[precision] = load_frozen_graph(self.file(precision), precision)
+        return self._loaded[precision]

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from resnet_fixtures.errors import InputError
+from resnet_fixtures.graph.store import GraphStore
+from resnet_fixtures.precision import Precision
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import tensorflow as tf
+
+    from tests.plugin.graph.conftest import GraphWriter
+
+
+def announce(sentence: str) -> None:
+    pytest.fail(f"nothing is to be built here: {sentence}")
+
+
+def test_a_given_graph_is_loaded_once(fp32_graph: tf.compat.v1.GraphDef, write: GraphWriter) -> None:
+    path = write(fp32_graph)
+    store = GraphStore({Precision.FP32: path}, announce)
+    assert store.file(Precision.FP32) == path
+    graph = store.graph(Precision.FP32)
+    path.unlink()
+    assert store.graph(Precision.FP32) is graph
+
+
+def test_only_given_graphs_are_given(fp32_graph: tf.compat.v1.GraphDef, write: GraphWriter) -> None:
+    store = GraphStore({Precision.FP32: write(fp32_graph)}, announce)
+    assert [precision for precision in Precision if store.is_given(precision)] == [Precision.FP32]
+
+
+def test_a_given_graph_that_cannot_be_used(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"absent\.pb cannot be read"):
+        GraphStore({Precision.BF16: tmp_path / "absent.pb"}, announce).graph(Precision.BF16)

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import resource
+from typing import TYPE_CHECKING
+
+import pytest
+
+from resnet_fixtures.atomic_file import write_atomically
+from resnet_fixtures.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+LIMIT_BYTES = 64 << 10
+
+
+@pytest.fixture
+def full_disk() -> Iterator[None]:
+    """Let the system refuse files over 64 KiB, in the middle of their writing, as a full disk does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (LIMIT_BYTES, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_content_and_folders_appear(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "graph.pb"
+    write_atomically(path, b"content")
+    assert path.read_bytes() == b"content"
+    assert [entry.name for entry in path.parent.iterdir()] == ["graph.pb"]
+
+
+def test_others_may_read_it(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "result", b"")
+    assert (tmp_path / "result").stat().st_mode & 0o777 == 0o644
+
+
+def test_the_old_content_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    path = tmp_path / "result"
+    path.write_bytes(b"old")
+    with path.open("rb") as reader:
+        write_atomically(path, b"new content")
+        assert reader.read() == b"old"
+    assert path.read_bytes() == b"new content"
+
+
+@pytest.mark.usefixtures("full_disk")
+@pytest.mark.parametrize("old", [None, b"old"])
+def test_a_full_disk_leaves_the_old_content_and_nothing_else(tmp_path: Path, old: bytes | None) -> None:
+    path = tmp_path / "graph.pb"
+    if old is not None:
+        path.write_bytes(old)
+    with pytest.raises(InputError, match=r"graph\.pb cannot be written \(File too large\): make room, or name another"):
+        write_atomically(path, b"x" * (LIMIT_BYTES + 1))
+    assert [entry.read_bytes() for entry in tmp_path.iterdir()] == ([] if old is None else [old])
+
+
+def test_a_folder_of_that_name(tmp_path: Path) -> None:
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(InputError, match=r"taken cannot be written \(Is a directory\)"):
+        write_atomically(tmp_path / "taken", b"")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["taken"]
+
+
+def test_a_parent_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(InputError, match=r"graph\.pb cannot be written \(.+\): make room, or name another folder"):
+        write_atomically(tmp_path / "file" / "graph.pb", b"")
+
+
+def test_any_other_failure_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="bytes-like"):
+        write_atomically(tmp_path / "result", "text")  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
