@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from resnet_fixtures.graph.bfloat16 import convert_to_bfloat16
 from resnet_fixtures.graph.edit import BFLOAT16, FLOAT32, EditableGraph
@@ -13,6 +12,7 @@ from resnet_fixtures.graph.freeze import OUTPUT_NAME
 from resnet_fixtures.graph.frozen import transform_for_inference
 from resnet_fixtures.graph.interface import find_precision
 from resnet_fixtures.precision import Precision
+from tests.plugin.lazy_tensorflow import tf
 
 if TYPE_CHECKING:
     from tests.plugin.graph.conftest import Array, Runner

@@ -1,19 +1,17 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from resnet_fixtures.errors import InputError
 from resnet_fixtures.graph.check import MAX_NODES, check_graph
 from resnet_fixtures.graph.edit import EditableGraph
+from tests.plugin.lazy_tensorflow import GraphDef, tf
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-GraphDef: TypeAlias = tf.compat.v1.GraphDef
 
 
 @pytest.fixture
@@ -80,7 +78,7 @@ def test_two_nodes_of_one_name(graph_def: GraphDef) -> None:
 
 
 def test_no_nodes() -> None:
-    refuse(GraphDef(), "holds no graph: pass a frozen GraphDef")
+    refuse(tf.compat.v1.GraphDef(), "holds no graph: pass a frozen GraphDef")
 
 
 def test_too_many_nodes(graph_def: GraphDef) -> None:
@@ -124,7 +122,7 @@ def test_a_node_that_reads_itself_by_a_control_input(graph_def: GraphDef) -> Non
 
 
 def test_a_long_chain_is_no_loop() -> None:
-    graph_def = GraphDef()
+    graph_def = tf.compat.v1.GraphDef()
     graph_def.node.add(name="n0", op="Placeholder")
     for number in range(1, MAX_NODES):
         graph_def.node.add(name=f"n{number}", op="Identity", input=[f"n{number - 1}"])

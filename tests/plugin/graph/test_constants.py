@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 import pytest
-import tensorflow as tf
 
 from resnet_fixtures.graph.constants import fold_constants
 from resnet_fixtures.graph.edit import EditableGraph
+from tests.plugin.lazy_tensorflow import tf
 
 if TYPE_CHECKING:
     from collections.abc import Callable

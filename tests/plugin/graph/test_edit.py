@@ -1,21 +1,18 @@
 from __future__ import annotations
 
 from graphlib import CycleError
-from typing import TypeAlias
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from resnet_fixtures.graph.edit import FLOAT32, EditableGraph, attribute, node_name, sort_levels, strip_annotations
-
-GraphDef: TypeAlias = tf.compat.v1.GraphDef
+from tests.plugin.lazy_tensorflow import GraphDef, tf
 
 
 @pytest.fixture
 def graph_def() -> GraphDef:
     """Two branches of a placeholder that meet, beside a node that nothing needs."""
-    graph_def = GraphDef(versions={"producer": 2474})
+    graph_def = tf.compat.v1.GraphDef(versions={"producer": 2474})
     for name, op, inputs in (
         ("sum", "AddV2", ["left", "right:0"]),
         ("left", "Relu", ["images"]),

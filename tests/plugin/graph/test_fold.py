@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from resnet_fixtures.graph.edit import EditableGraph, strip_annotations
 from resnet_fixtures.graph.fold import (
@@ -15,6 +14,7 @@ from resnet_fixtures.graph.fold import (
     fold_paddings,
     spatial_paddings,
 )
+from tests.plugin.lazy_tensorflow import tf
 
 if TYPE_CHECKING:
     from tests.plugin.graph.conftest import Array, Runner

@@ -2,11 +2,10 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from resnet_fixtures.errors import InputError
 from resnet_fixtures.graph.bfloat16 import convert_to_bfloat16
@@ -14,6 +13,7 @@ from resnet_fixtures.graph.edit import FLOAT32, EditableGraph
 from resnet_fixtures.graph.freeze import OUTPUT_NAME
 from resnet_fixtures.graph.frozen import check_content, load_frozen_graph, transform_for_inference
 from resnet_fixtures.precision import Precision
+from tests.plugin.lazy_tensorflow import GraphDef, tf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     import keras
 
     from tests.plugin.graph.conftest import Array, GraphWriter, Runner
-
-GraphDef: TypeAlias = tf.compat.v1.GraphDef
 
 
 def refuse(path: Path, match: str, precision: Precision = Precision.FP32) -> None:

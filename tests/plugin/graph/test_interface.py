@@ -1,29 +1,27 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import pytest
-import tensorflow as tf
 
 from resnet_fixtures.errors import InputError
 from resnet_fixtures.graph.check import check_graph
 from resnet_fixtures.graph.edit import BFLOAT16, FLOAT32, EditableGraph, strip_annotations
 from resnet_fixtures.graph.interface import Interface, find_interface, find_precision, is_probability, set_image_shape
 from resnet_fixtures.precision import Precision
+from tests.plugin.lazy_tensorflow import GraphDef, tf
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-GraphDef: TypeAlias = tf.compat.v1.GraphDef
 
 
 def build(
     make: Callable[[tf.Tensor], object],
     shape: Any = (None, 32, 32, 3),
-    dtype: tf.DType = tf.float32,
+    dtype: tf.DType | None = None,
 ) -> GraphDef:
     with tf.Graph().as_default() as graph:
-        make(tf.compat.v1.placeholder(dtype, shape, name="images"))
+        make(tf.compat.v1.placeholder(dtype or tf.float32, shape, name="images"))
     graph_def = graph.as_graph_def()
     check_graph(graph_def, "x.pb")
     strip_annotations(graph_def)

@@ -4,16 +4,14 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-import tensorflow as tf
 
 from resnet_fixtures.errors import InputError
 from resnet_fixtures.graph import parse
 from resnet_fixtures.graph.parse import MAX_FILE_BYTES, has_more_fields, parse_graph, read_graph_file
+from tests.plugin.lazy_tensorflow import tf
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-DESCRIPTOR = tf.compat.v1.GraphDef.DESCRIPTOR
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
@@ -77,8 +75,8 @@ def test_millions_of_fields_deep_inside_are_seen() -> None:
         shape.dim.add(size=1)
     content = graph_def.SerializeToString()
     fields = 1 + 2 + 2 + 1 + 1000 * 2  # node; name, attribute; its key and value; the shape; dimensions and sizes
-    assert has_more_fields(content, DESCRIPTOR, fields - 1)
-    assert not has_more_fields(content, DESCRIPTOR, fields)
+    assert has_more_fields(content, tf.compat.v1.GraphDef.DESCRIPTOR, fields - 1)
+    assert not has_more_fields(content, tf.compat.v1.GraphDef.DESCRIPTOR, fields)
 
 
 def test_nesting_takes_no_stack() -> None:
@@ -94,14 +92,14 @@ def test_nesting_takes_no_stack() -> None:
 def test_weights_count_as_one_field(fp32_graph: tf.compat.v1.GraphDef) -> None:
     content = fp32_graph.SerializeToString()
     assert len(content) > 400_000
-    assert not has_more_fields(content, DESCRIPTOR, 12_000)
+    assert not has_more_fields(content, tf.compat.v1.GraphDef.DESCRIPTOR, 12_000)
     assert parse.MAX_FIELDS > 100 * 9_000
 
 
 def test_unknown_fields_of_every_wire_type_are_passed_over() -> None:
     fields = b"\xf8\x07\x96\x01" + b"\xf9\x07" + b"8bytes!!" + b"\xfa\x07\x03abc" + b"\xfd\x07four"
-    assert not has_more_fields(fields, DESCRIPTOR, 4)
-    assert has_more_fields(fields, DESCRIPTOR, 3)
+    assert not has_more_fields(fields, tf.compat.v1.GraphDef.DESCRIPTOR, 4)
+    assert has_more_fields(fields, tf.compat.v1.GraphDef.DESCRIPTOR, 3)
     assert not parse_graph(fields, "x.pb").node
 
 

@@ -5,11 +5,10 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from resnet_fixtures.data.dummy import dummy_images
 from resnet_fixtures.data.imagenet import find_split
@@ -18,13 +17,12 @@ from resnet_fixtures.graph import quantize as module
 from resnet_fixtures.graph.frozen import load_frozen_graph
 from resnet_fixtures.graph.quantize import CalibrationLoader, main, read_calibration_batches
 from resnet_fixtures.precision import Precision
+from tests.plugin.lazy_tensorflow import GraphDef, tf
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.plugin.graph.conftest import Array, GraphWriter, Runner
-
-GraphDef: TypeAlias = tf.compat.v1.GraphDef
 
 
 def make_jpegs(count: int) -> list[bytes]:

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from resnet_fixtures.graph.edit import EditableGraph
 from resnet_fixtures.graph.freeze import OUTPUT_NAME
 from resnet_fixtures.graph.quantized_paddings import fold_quantized_paddings
+from tests.plugin.lazy_tensorflow import tf
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from resnet_fixtures.data.dummy import dummy_images
 from resnet_fixtures.errors import InputError
@@ -18,6 +17,7 @@ from resnet_fixtures.graph.weights import random_weights
 from resnet_fixtures.hardware.thread_plan import ThreadPlan
 from resnet_fixtures.inference.session import InferenceSession, check_probabilities, session_config
 from resnet_fixtures.precision import Precision
+from tests.plugin.lazy_tensorflow import tf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from resnet_fixtures.command_line import join_paths, mistaken_paths
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project with settings and one test, and a folder of data beside it."""
+    (tmp_path / "data").mkdir()
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "pytest.ini").write_text("[pytest]\naddopts = -p no:cacheprovider\n")
+    (folder / "test_it.py").write_text("def test_passes():\n    pass\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("arguments", "joined"),
+    [
+        (["-m", "int8", "--data-location", "../data"], ["-m", "int8", "--data-location=../data"]),
+        (
+            ["--in-graph", "fp32=a.pb", "--in-graph", "b.pb", "tests"],
+            ["--in-graph=fp32=a.pb", "--in-graph=b.pb", "tests"],
+        ),
+        (["--output-dir=out", "tests/perf"], ["--output-dir=out", "tests/perf"]),
+        (["tests", "--data-location"], ["tests", "--data-location"]),
+    ],
+)
+def test_values_are_joined_to_their_options(arguments: Sequence[str], joined: Sequence[str]) -> None:
+    assert join_paths(arguments) == joined
+
+
+def test_only_existing_paths_outside_the_project_are_mistaken(project: Path) -> None:
+    (project / "inside").mkdir()
+    assert mistaken_paths(["--data-location", "../data"], project) == [("--data-location", "../data")]
+    assert mistaken_paths(["--data-location", "inside"], project) == []
+    assert mistaken_paths(["--data-location", "../missing"], project) == []
+    assert mistaken_paths(["--data-location=../data"], project) == []
+
+
+def collect(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pytest", "-p", "resnet_fixtures.plugin", "--collect-only", "-q", *arguments]
+    return subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+
+
+def test_command_line_finds_its_settings_although_the_data_lie_elsewhere(project: Path) -> None:
+    run = collect(project, "--data-location", "../data")
+    assert "test_it.py::test_passes" in run.stdout.splitlines(), run.stdout + run.stderr
+
+
+def test_a_call_that_cannot_be_started_anew_is_refused_with_the_cure(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(project)
+    status = pytest.main(["-p", "resnet_fixtures.plugin", "--data-location", "../data"])
+    assert status == pytest.ExitCode.USAGE_ERROR
+    assert "pytest took ../data for a folder of tests: write --data-location=../data." in capfd.readouterr().err
