@@ -1,4 +1,4 @@
-"""The errors that the suite tells its user, each one sentence with the cure."""
+"""The errors that the suite tells its user, each in one sentence."""
 
 from __future__ import annotations
 
@@ -12,3 +12,10 @@ class InputError(Exception):
 
 class DataError(InputError):
     """A record or an image of the data set is broken; the message names file and record."""
+
+
+class RunError(RuntimeError):
+    """Something broke that was sound when the run began, a process for example; it fails the test that needs it.
+
+    The message is one sentence that names the thing.
+    """

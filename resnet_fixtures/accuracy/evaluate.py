@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from resnet_fixtures.accuracy.predictions import Predictions, join_predictions
 from resnet_fixtures.accuracy.topk import choose_classes, rank_labels
 from resnet_fixtures.data.imagenet import read_batches
-from resnet_fixtures.data.labels import CLASSES_WITHOUT_BACKGROUND
+from resnet_fixtures.data.labels import to_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import numpy as np
-    import numpy.typing as npt
 
     from resnet_fixtures.accuracy.journal import Journal
     from resnet_fixtures.data.imagenet import LabelledBatch
@@ -109,11 +106,6 @@ def score_batch(batch: LabelledBatch, probabilities: Probabilities) -> Predictio
         to_labels(choose_classes(probabilities), classes),
         rank_labels(probabilities, batch.labels),
     )
-
-
-def to_labels(indices: npt.NDArray[np.integer[Any]], classes: int) -> npt.NDArray[np.int64]:
-    """Turn indices of a graph's outputs into the data set's labels, the way back from `data.labels.to_indices`."""
-    return (indices + (classes == CLASSES_WITHOUT_BACKGROUND)).astype("int64")
 
 
 def _sum_up(parts: list[Predictions], total: int, inference_s: float) -> EvaluationProgress:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from resnet_fixtures.atomic_file import write_atomically
 from resnet_fixtures.errors import InputError
 from resnet_fixtures.stats.paired import PairedComparison, compare_paired
 from resnet_fixtures.stats.proportion import wilson_interval
+from resnet_fixtures.unique_file import reserve_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -130,20 +130,3 @@ def format_results(predictions: Predictions) -> str:
     columns = (predictions.filenames, predictions.actual.tolist(), predictions.prediction.tolist())
     writer.writerows(zip(*columns, strict=True))
     return text.getvalue()
-
-
-def reserve_file(folder: Path, stem: str, suffix: str) -> Path:
-    """Create the first free of stem.txt, stem_1.txt, stem_2.txt…, empty, so that no other run takes the name."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        number = 0
-        while True:
-            path = folder / f"{stem}{f'_{number}' if number else ''}{suffix}"
-            with suppress(FileExistsError):
-                path.touch(exist_ok=False)
-                return path
-            number += 1
-    except OSError as error:
-        raise InputError(
-            f"--output-dir {folder} cannot be written ({error.strerror}): pass a folder that you may write to."
-        ) from error

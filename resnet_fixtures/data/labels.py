@@ -1,4 +1,4 @@
-"""Turn ImageNet's labels (1 is the first class) into the indices of a graph's outputs."""
+"""Turn ImageNet's labels (1 is the first class) into the indices of a graph's outputs, and back."""
 
 from __future__ import annotations
 
@@ -29,6 +29,11 @@ def find_invalid(labels: npt.NDArray[np.integer[Any]], classes: int) -> int | No
 def to_indices(labels: npt.NDArray[np.integer[Any]], classes: int) -> npt.NDArray[np.int32]:
     """Shift the labels onto the outputs, where there is no background class."""
     return (labels - (classes == CLASSES_WITHOUT_BACKGROUND)).astype("int32")
+
+
+def to_labels(indices: npt.NDArray[np.integer[Any]], classes: int) -> npt.NDArray[np.int64]:
+    """Shift indices of the outputs back onto the labels."""
+    return (indices + (classes == CLASSES_WITHOUT_BACKGROUND)).astype("int64")
 
 
 def read_label(filename: str) -> int | None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Literal
 
-from resnet_fixtures.errors import InputError
+from resnet_fixtures.unique_file import reserve_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,6 +47,10 @@ class SeedLog:
         """Log one step; the seed counts warm-ups and measured steps in one row, from 1."""
         self._write(f"Iteration {number}: {seconds:.6f} sec")
 
+    def instance(self, number: int, cpus: str) -> None:
+        """Head the lines of one of several instances; the seed has a log for each and sums up their throughputs."""
+        self._write(f"Instance {number} on CPUs {cpus}")
+
     def performance(self, measurement: Measurement) -> None:
         """Log the averages of the measured steps; the latency only for batch 1, as the seed does."""
         average_s = fmean(measurement.steps_s)
@@ -57,9 +60,13 @@ class SeedLog:
             self._write(f"Latency: {average_s * 1000:.3f} ms")
         self._write(f"Throughput: {measurement.batch_size / average_s:.3f} images/sec")
 
-    def accuracy(self, images: int, top1: float, top5: float, iteration_s: float) -> None:
-        """Log the accuracy over the images so far and the time of the last batch, in the milliseconds that it names."""
-        self._write(f"Iteration time: {iteration_s * 1000:.4f} ms")
+    def accuracy(self, images: int, top1: float, top5: float, iteration_s: float | None) -> None:
+        """Log the accuracy over the images so far and the time of the last batch, in the milliseconds that it names.
+
+        Without a time (None) there was no batch: an interrupted run had scored them all.
+        """
+        if iteration_s is not None:
+            self._write(f"Iteration time: {iteration_s * 1000:.4f} ms")
         self._write(f"Processed {images} images. (Top1 accuracy, Top5 accuracy) = ({top1:.4f}, {top5:.4f})")
 
     def finish(self, batch_size: int, path: Path | None = None) -> None:
@@ -82,20 +89,5 @@ def open_seed_log(
     InputError.
     """
     stem = f"benchmark_resnet50v1_5_inference_{precision}_{now:%Y%m%d_%H%M%S}"
-    try:
-        output_dir.mkdir(parents=True, exist_ok=True)
-        return SeedLog(create_file(output_dir, stem), echo)
-    except OSError as error:
-        raise InputError(
-            f"--output-dir {output_dir} cannot be written ({error.strerror}): pass a folder that you may write to."
-        ) from error
-
-
-def create_file(folder: Path, stem: str) -> TextIO:
-    """Open the first free of stem.log, stem_1.log, stem_2.log…, line by line so that a crash keeps what was written."""
-    number = 0
-    while True:
-        suffix = f"_{number}" if number else ""
-        with suppress(FileExistsError):
-            return (folder / f"{stem}{suffix}.log").open("x", encoding="utf-8", buffering=1)
-        number += 1
+    # Line by line, so that a crash keeps what was written.
+    return SeedLog(reserve_file(output_dir, stem, ".log").open("w", encoding="utf-8", buffering=1), echo)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from resnet_fixtures.errors import RunError
 from resnet_fixtures.stats.summary import Interval, images_per_s_interval
 from resnet_fixtures.timing.measurement import Measurement, describe_cut, plan_steps
 
@@ -42,10 +43,10 @@ def measure(
 
     The warm-ups have been run before, because `pedantic` throws the times of its own away. `on_step` hears each
     step's number (from 1, the warm-ups counted in) and seconds, outside the timed part. A disabled benchmark is a
-    RuntimeError: nothing passes without a measurement.
+    RunError: nothing passes without a measurement.
     """
     if not benchmark.enabled:
-        raise RuntimeError(
+        raise RunError(
             "pytest-benchmark is disabled, so nothing would be measured: leave --benchmark-disable and -n out."
         )
     rounds = plan_steps(warmup, budget)

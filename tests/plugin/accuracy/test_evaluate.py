@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from resnet_fixtures.accuracy.evaluate import EvaluationProgress, evaluate, to_labels
+from resnet_fixtures.accuracy.evaluate import EvaluationProgress, evaluate
 from resnet_fixtures.accuracy.journal import identify_run, open_journal
 from resnet_fixtures.accuracy.predictions import format_results, write_results_file
-from resnet_fixtures.data.labels import to_indices
 from resnet_fixtures.errors import DataError, InputError
 from resnet_fixtures.graph.freeze import freeze
 from resnet_fixtures.graph.frozen import load_frozen_graph
@@ -149,12 +148,6 @@ def test_thousand_classes_are_counted_from_one(
     assert predictions.actual.tolist() == labels
     assert predictions.prediction.tolist() == (linear.order[:, 0] + 1).tolist()
     assert predictions.ranks.tolist() == places
-
-
-@pytest.mark.parametrize("classes", [11, 1000, 1001])
-def test_labels_come_back_from_indices(classes: int) -> None:
-    labels = np.arange(1, 11)
-    assert to_labels(to_indices(labels, classes), classes).tolist() == labels.tolist()
 
 
 def test_resnet_is_scored_like_its_single_images(

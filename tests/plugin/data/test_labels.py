@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from resnet_fixtures.data.labels import find_invalid, read_label, to_indices, valid_labels
+from resnet_fixtures.data.labels import find_invalid, read_label, to_indices, to_labels, valid_labels
 
 
 @pytest.mark.parametrize(("classes", "first", "last"), [(1001, 1, 1000), (1000, 1, 1000), (11, 1, 10), (2, 1, 1)])
@@ -18,6 +18,19 @@ def test_indices_leave_out_the_background_where_the_graph_has_none(classes: int,
     converted = to_indices(np.array([1, 500, 1000]), classes)
     assert converted.dtype == np.int32
     assert converted.tolist() == indices
+
+
+@pytest.mark.parametrize("classes", [11, 1000, 1001])
+def test_labels_come_back_from_indices(classes: int) -> None:
+    labels = np.arange(1, 11)
+    there_and_back = to_labels(to_indices(labels, classes), classes)
+    assert there_and_back.dtype == np.int64
+    assert there_and_back.tolist() == labels.tolist()
+
+
+def test_background_is_label_0() -> None:
+    assert to_labels(np.array([0]), 1001).tolist() == [0]
+    assert to_labels(np.array([0]), 1000).tolist() == [1]
 
 
 @pytest.mark.parametrize(

@@ -150,4 +150,4 @@ def test_real_benchmark_fixture_keeps_rounds_and_fields(suite: pytest.Pytester) 
 def test_disabled_real_benchmark_never_passes(suite: pytest.Pytester) -> None:
     outcome = run(suite, "--benchmark-disable")
     assert outcome.parseoutcomes().get("passed") is None
-    outcome.stdout.fnmatch_lines(["*RuntimeError: pytest-benchmark is disabled, so nothing would be measured*"])
+    outcome.stdout.fnmatch_lines(["*RunError: pytest-benchmark is disabled, so nothing would be measured*"])

@@ -1,0 +1,148 @@
+"""Markers: their names, the parameters that tests get by them, and which tests cannot run here."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING
+
+import pytest
+
+from resnet_fixtures.distribution import spread
+from resnet_fixtures.fixture_use import is_ours, parameter, parametrized_by_hand, uses
+from resnet_fixtures.precision import Precision
+from resnet_fixtures.suite import SUITE, Suite, is_distributed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MARKERS = (
+    "int8: runs in 8-bit integers",
+    "fp32: runs in 32-bit floating point",
+    "bf16: runs in bfloat16",
+    "perf(mode=None): times inference; mode online takes batch size 1, batch the others",
+    "accuracy: scores a graph on labelled images; batch size 100 by default",
+    "imagenet: needs ImageNet (--data-location) and published graphs (--in-graph)",
+    "digits: scores the embedded digits model",
+    "training: trains the model",
+    "distributed: runs in several processes",
+    "mlperf: trains to MLPerf's target",
+)
+MODES = ("online", "batch")
+PERF_BATCH_SIZES = (1, 128)
+ACCURACY_BATCH_SIZES = (100,)
+
+
+class NoBatchSize(Enum):
+    """Stands for the batch size of a test whose mode takes none of those asked for; the test is deselected."""
+
+    NONE = "none"
+
+
+def register_markers(config: pytest.Config) -> None:
+    """Make the markers known to --strict-markers and `pytest --markers`."""
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
+
+
+def parametrize(metafunc: pytest.Metafunc) -> None:
+    """Give a test that uses `precision` all three, and one that uses `batch_size` those of its kind."""
+    item = metafunc.definition
+    by_hand = parametrized_by_hand(item)
+    if uses(item, "precision") and "precision" not in by_hand:
+        metafunc.parametrize("precision", tuple(Precision), ids=str, indirect=True)
+    if uses(item, "batch_size") and "batch_size" not in by_hand:
+        sizes = batch_sizes(metafunc.config.stash[SUITE], item) or (NoBatchSize.NONE,)
+        metafunc.parametrize("batch_size", sizes, ids=_name_size, indirect=True)
+
+
+def batch_sizes(suite: Suite, item: pytest.Item) -> tuple[int, ...]:
+    """Return the batch sizes of a test: those asked for or the default ones, as far as its mode takes them."""
+    default = ACCURACY_BATCH_SIZES if item.get_closest_marker("accuracy") else PERF_BATCH_SIZES
+    sizes = suite.options.batch_sizes or default
+    mode = _mode(item)
+    return tuple(size for size in sizes if mode is None or (size == 1) == (mode == "online"))
+
+
+def mark_precision(item: pytest.Item) -> None:
+    """Give a test the mark of its precision, so that -m selects it, whoever parametrized it."""
+    precision = precision_of(item)
+    if precision is not None and is_ours(item):
+        item.add_marker(str(precision))
+
+
+def select(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect what was not asked for, and skip with its reason what cannot run here."""
+    suite = config.stash[SUITE]
+    for item in items:
+        _check_mode(item)
+    unwanted = {
+        item
+        for item in items
+        if parameter(item, "batch_size") is NoBatchSize.NONE
+        or (suite.options.accuracy_only and not item.get_closest_marker("accuracy"))
+    }
+    if unwanted:
+        config.hook.pytest_deselected(items=[item for item in items if item in unwanted])
+        items[:] = [item for item in items if item not in unwanted]
+    for item in items:
+        reason = _why_not(config, suite, item) if is_ours(item) else None
+        if reason:
+            item.add_marker(pytest.mark.skip(reason=reason))
+    if is_distributed(config):
+        items[:] = spread(items)
+
+
+def precision_of(item: pytest.Item) -> Precision | None:
+    """Return the precision that a test is parametrized with; a string will do, anything else is somebody else's."""
+    value = parameter(item, "precision")
+    try:
+        return Precision(value)
+    except ValueError:
+        return None
+
+
+def runnable(items: Iterable[pytest.Item]) -> list[pytest.Item]:
+    """Return those of the suite's tests that will not be skipped."""
+    return [item for item in items if is_ours(item) and not item.get_closest_marker("skip")]
+
+
+def selected_precisions(items: Iterable[pytest.Item]) -> tuple[Precision, ...]:
+    """Return the precisions that the suite's runnable tests run in, in the order of Precision."""
+    chosen = {precision_of(item) for item in runnable(items)}
+    return tuple(precision for precision in Precision if precision in chosen)
+
+
+def _name_size(size: int | NoBatchSize) -> str:
+    return "none" if isinstance(size, NoBatchSize) else f"bs{size}"
+
+
+def _why_not(config: pytest.Config, suite: Suite, item: pytest.Item) -> str | None:
+    if item.get_closest_marker("perf") and "benchmark" in getattr(item, "fixturenames", ()):
+        if is_distributed(config):
+            return "timing tests do not run side by side: leave -n out to time"
+        if config.getoption("benchmark_disable", False):
+            return "nothing would be measured: leave --benchmark-disable out to time"
+    if item.get_closest_marker("imagenet"):
+        return _why_no_imagenet(suite, precision_of(item))
+    if item.get_closest_marker("digits") and suite.options.data_location:
+        return "the embedded digits are scored where no --data-location is given"
+    return None
+
+
+def _why_no_imagenet(suite: Suite, precision: Precision | None) -> str | None:
+    if suite.options.data_location is None:
+        return "needs ImageNet: pass --data-location DIR"
+    if precision and suite.options.graph_path(precision) is None:
+        return f"the embedded graph has random weights: pass --in-graph {precision}=PATH"
+    return None
+
+
+def _mode(item: pytest.Item) -> str | None:
+    marker = item.get_closest_marker("perf")
+    return marker.kwargs.get("mode") if marker else None
+
+
+def _check_mode(item: pytest.Item) -> None:
+    marker = item.get_closest_marker("perf") if is_ours(item) else None
+    if marker and (marker.args or set(marker.kwargs) - {"mode"} or _mode(item) not in (None, *MODES)):
+        raise pytest.UsageError(f"{item.nodeid}: mark it perf(mode=…) with one of {', '.join(MODES)}, or perf alone.")

@@ -1,0 +1,209 @@
+"""The command line: every option that the suite adds to pytest, and the one value that they become."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from resnet_fixtures.accuracy.published import DEFAULT_TOLERANCE
+from resnet_fixtures.hardware.thread_plan import ThreadRequest
+from resnet_fixtures.precision import Precision
+from resnet_fixtures.timing.measurement import StepBudget
+
+if TYPE_CHECKING:
+    import pytest
+
+
+@dataclass(frozen=True)
+class GraphChoice:
+    """A graph that the user gave; without a precision it is for the one that is selected."""
+
+    path: Path
+    precision: Precision | None
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked for; None leaves the choice to the suite."""
+
+    in_graphs: tuple[GraphChoice, ...]
+    data_location: Path | None
+    batch_sizes: tuple[int, ...] | None
+    budget: StepBudget
+    threads: ThreadRequest
+    cores_per_instance: int | Literal["socket"] | None
+    accuracy_only: bool
+    accuracy_tolerance: float
+    resume: bool
+    output_dir: Path
+    output_results: bool
+
+    def graph_path(self, precision: Precision) -> Path | None:
+        """Return the graph that was given for `precision`; the last one wins, a bare path serves any."""
+        paths = [choice.path for choice in self.in_graphs if choice.precision in (precision, None)]
+        return paths[-1] if paths else None
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Register the options; their names follow the flags of Intel's launch_benchmark.py."""
+    group = parser.getgroup("resnet_fixtures", "ResNet-50 v1.5 on TensorFlow")
+    group.addoption(
+        "--in-graph", type=parse_graph_choice, action="append", default=[], metavar="[PRECISION=]PATH",
+        help="frozen GraphDef to run instead of the embedded one; a bare path needs one selected precision",
+    )  # fmt: skip
+    group.addoption(
+        "--data-location",
+        type=Path,
+        metavar="DIR",
+        help="ImageNet as TFRecords, or a folder of JPEGs (default: dummy data)",
+    )
+    group.addoption(
+        "--batch-size", type=parse_batch_sizes, metavar="N[,N…]", help="batch sizes (default 1,128; accuracy 100)"
+    )
+    group.addoption("--accuracy-only", action="store_true", help="run only the accuracy tests")
+    group.addoption(
+        "--accuracy-tolerance", type=parse_fraction, default=DEFAULT_TOLERANCE, metavar="FRACTION",
+        help="how far below the published accuracy a run may end (default %(default)s)",
+    )  # fmt: skip
+    group.addoption("--resume", action="store_true", help="go on with an accuracy run that was interrupted")
+    group.addoption(
+        "--output-dir",
+        type=Path,
+        default=Path("results"),
+        metavar="DIR",
+        help="where logs and results go (default ./results)",
+    )
+    group.addoption("--output-results", action="store_true", help="write each image's filename,actual,prediction")
+    _add_timing_options(group)
+    _add_thread_options(group)
+
+
+def _add_timing_options(group: pytest.OptionGroup) -> None:
+    budget = StepBudget()
+    group.addoption(
+        "--warmup-steps",
+        type=parse_positive,
+        default=budget.warmup_steps,
+        metavar="N",
+        help="steps before the measured ones (default %(default)s)",
+    )
+    group.addoption(
+        "--steps", type=parse_positive, default=budget.steps, metavar="N", help="measured steps (default %(default)s)"
+    )
+    group.addoption(
+        "--max-time", type=parse_seconds, default=budget.max_time_s, metavar="SECONDS",
+        help="time for one test's warm-ups and steps; fewer steps when it ends, at least 10 (default %(default)s)",
+    )  # fmt: skip
+
+
+def _add_thread_options(group: pytest.OptionGroup) -> None:
+    group.addoption("--socket-id", type=parse_count, metavar="N", help="use the cores of this socket only")
+    group.addoption(
+        "--num-cores", type=parse_positive, metavar="N", help="use so many cores (default: all physical ones)"
+    )
+    group.addoption(
+        "--numa-cores-per-instance",
+        type=parse_cores_per_instance,
+        metavar="K|socket",
+        help="time instances of K cores each, side by side",
+    )
+    for pool in ("num-intra-threads", "num-inter-threads", "data-num-intra-threads", "data-num-inter-threads"):
+        group.addoption(
+            f"--{pool}", type=parse_positive, metavar="N", help="threads of this pool (default: from the cores)"
+        )
+
+
+def read_options(config: pytest.Config) -> Options:
+    """Return the options as one value."""
+    get = config.getoption
+    return Options(
+        in_graphs=tuple(get("--in-graph")),
+        data_location=get("--data-location"),
+        batch_sizes=get("--batch-size"),
+        budget=StepBudget(get("--warmup-steps"), get("--steps"), get("--max-time")),
+        threads=ThreadRequest(
+            socket_id=get("--socket-id"),
+            num_cores=get("--num-cores"),
+            num_intra_threads=get("--num-intra-threads"),
+            num_inter_threads=get("--num-inter-threads"),
+            data_num_intra_threads=get("--data-num-intra-threads"),
+            data_num_inter_threads=get("--data-num-inter-threads"),
+        ),
+        cores_per_instance=get("--numa-cores-per-instance"),
+        accuracy_only=get("--accuracy-only"),
+        accuracy_tolerance=get("--accuracy-tolerance"),
+        resume=get("--resume"),
+        output_dir=get("--output-dir"),
+        output_results=get("--output-results"),
+    )
+
+
+def parse_graph_choice(text: str) -> GraphChoice:
+    """Parse `[PRECISION=]PATH`; a path that itself has an equals sign is taken whole if it exists."""
+    prefix, equals, path = text.partition("=")
+    if not equals or Path(text).exists():
+        return GraphChoice(Path(text), None)
+    if prefix not in {str(precision) for precision in Precision}:
+        raise argparse.ArgumentTypeError(
+            f"{text}: {prefix} is no precision; write {_or(Precision)} before the equals sign"
+        )
+    return GraphChoice(Path(path), Precision(prefix))
+
+
+def parse_batch_sizes(text: str) -> tuple[int, ...]:
+    """Parse `1,32,128`, each once."""
+    return tuple(dict.fromkeys(parse_positive(part) for part in text.split(",")))
+
+
+def parse_positive(text: str) -> int:
+    """Parse a whole number from 1."""
+    number = parse_count(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not positive; pass a whole number from 1")
+    return number
+
+
+def parse_count(text: str) -> int:
+    """Parse a whole number from 0."""
+    try:
+        number = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number; pass one such as 4") from None
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text} is negative; pass a whole number from 0, or leave the option out")
+    return number
+
+
+def parse_seconds(text: str) -> float:
+    """Parse a positive, finite number of seconds."""
+    seconds = _parse_float(text)
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is no positive number of seconds; pass one such as 60")
+    return seconds
+
+
+def parse_fraction(text: str) -> float:
+    """Parse a fraction from 0 to below 1."""
+    fraction = _parse_float(text)
+    if not 0 <= fraction < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1; pass a fraction such as 0.0005")
+    return fraction
+
+
+def parse_cores_per_instance(text: str) -> int | Literal["socket"]:
+    """Parse a number of cores, or `socket`."""
+    return "socket" if text == "socket" else parse_positive(text)
+
+
+def _parse_float(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+
+
+def _or(names: type[Precision]) -> str:
+    *first, last = (str(name) for name in names)
+    return f"{', '.join(first)} or {last}"

@@ -1,0 +1,158 @@
+"""Check everything that the user gave before the first image; what is wrong ends the run with exit status 4."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+import pytest
+
+from resnet_fixtures.errors import InputError
+from resnet_fixtures.fixture_use import ROOT, parameter, uses
+from resnet_fixtures.hardware.facts import machine_facts
+from resnet_fixtures.hardware.pinning import pinned, with_environment
+from resnet_fixtures.hardware.thread_plan import instance_plans
+from resnet_fixtures.live import LiveTerminal
+from resnet_fixtures.markers import precision_of, runnable, selected_precisions
+from resnet_fixtures.precision import Precision
+from resnet_fixtures.suite import CLEANUP, SUITE, Suite, environment, is_controller, is_distributed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+    from typing import Any
+
+WORKER_ERROR = "resnet_fixtures_error"  # what a worker of xdist tells its controller
+BYTES_PER_PIXEL = 12  # three channels of float32
+
+
+@contextmanager
+def usage_errors(config: pytest.Config) -> Iterator[None]:
+    """Turn an InputError into pytest's UsageError: one sentence, exit status 4."""
+    try:
+        yield
+    except InputError as error:
+        if hasattr(config, "workeroutput"):
+            config.workeroutput[WORKER_ERROR] = str(error)
+        raise pytest.UsageError(str(error)) from error
+
+
+def pass_on_error(worker: Any) -> None:
+    """End xdist's controller with the error that ended one of its workers."""
+    sentence = getattr(worker, "workeroutput", {}).get(WORKER_ERROR)
+    if sentence:
+        raise pytest.UsageError(sentence)
+
+
+def check_combinations(config: pytest.Config, suite: Suite) -> None:
+    """Refuse options that exclude each other, and cores that an instance cannot have."""
+    only_timing = config.getoption("benchmark_only", False)
+    if only_timing and is_distributed(config):
+        raise InputError("--benchmark-only times and -n runs tests side by side: leave -n out, or pass -n 0.")
+    if only_timing and suite.options.accuracy_only:
+        raise InputError("--benchmark-only and --accuracy-only exclude each other: pass one of them.")
+    if suite.options.cores_per_instance is not None:
+        instance_plans(suite.topology, suite.plan, suite.options.cores_per_instance)
+
+
+def is_needed(session: pytest.Session) -> bool:
+    """Tell whether this process will run tests on the suite's fixtures, or was given something to check.
+
+    A run of other tests in an environment where the plugin happens to be installed is left alone.
+    """
+    if session.config.option.collectonly or session.testsfailed or is_controller(session.config):
+        return False
+    options = session.config.stash[SUITE].options
+    given = options.in_graphs or options.data_location
+    return bool(given) or any(uses(item, ROOT) for item in runnable(session.items))
+
+
+def make_ready(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
+    """Pin the process, then check graphs, images and output folder; nothing where that has been done.
+
+    A test whose precision TensorFlow cannot run here is skipped.
+    """
+    suite = config.stash[SUITE]
+    if suite.graphs is None:
+        config.stash[CLEANUP].enter_context(with_environment(environment(suite)))
+        config.stash[CLEANUP].enter_context(pinned(suite.plan.cpus))
+        check_inputs(config, suite, runnable(items))
+        skip_impossible(suite, runnable(items))
+
+
+def check_inputs(config: pytest.Config, suite: Suite, items: Sequence[pytest.Item]) -> None:
+    """Load the graphs and find the images that were given, and try the output folder."""
+    _check_output_folder(suite.options.output_dir)
+    _check_histogram(config)
+    prepare_graphs(config, suite, items)
+    if suite.options.data_location is not None:
+        from resnet_fixtures.data.imagenet import find_split
+
+        suite.split = find_split(suite.options.data_location)
+    _check_batch_size(suite, max(_batch_sizes(items), default=0))
+
+
+def prepare_graphs(config: pytest.Config, suite: Suite, items: Sequence[pytest.Item]) -> None:
+    """Check every graph that was given with a precision, or for the one that is selected."""
+    from resnet_fixtures.graph.store import GraphStore
+
+    selected = selected_precisions(items)
+    bare = [choice.path for choice in suite.options.in_graphs if choice.precision is None]
+    if bare and len(selected) != 1:
+        names = f"{', '.join(map(str, selected))} are selected" if selected else "no test is selected that needs it"
+        raise InputError(
+            f"--in-graph {bare[0]} does not say its precision, and {names}: "
+            "write PRECISION=PATH, or select one with -m."
+        )
+    given = {precision: path for precision in Precision if (path := suite.options.graph_path(precision))}
+    graphs = GraphStore(given, LiveTerminal(config).announce)
+    named = {choice.precision for choice in suite.options.in_graphs}
+    for precision in given:
+        if precision in selected or precision in named:
+            graphs.graph(precision)
+    suite.graphs = graphs
+
+
+def skip_impossible(suite: Suite, items: Sequence[pytest.Item]) -> None:
+    """Skip the tests in a precision that TensorFlow, asked to multiply in it, does not manage here."""
+    from resnet_fixtures.inference.attempt import why_it_fails
+
+    for precision in selected_precisions(items):
+        reason = why_it_fails(precision, suite.plan)
+        if reason:
+            for item in items:
+                if precision_of(item) is precision:
+                    item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _batch_sizes(items: Sequence[pytest.Item]) -> list[int]:
+    """Return the sizes of the batches that must be full: a scored split may end in a smaller one."""
+    full = [item for item in items if item.get_closest_marker("perf") or uses(item, "image_batch")]
+    return [size for item in full if isinstance(size := parameter(item, "batch_size"), int)]
+
+
+def _check_batch_size(suite: Suite, largest: int) -> None:
+    if suite.split is not None and largest > suite.split.images:
+        raise InputError(
+            f"--data-location {suite.options.data_location} has {suite.split.images} images, "
+            f"less than a batch of {largest}: pass a smaller --batch-size."
+        )
+    memory_bytes = machine_facts(suite.topology, suite.isa)["memory_bytes"]
+    needed_bytes = largest * 224**2 * BYTES_PER_PIXEL
+    if isinstance(memory_bytes, int) and needed_bytes > memory_bytes:
+        raise InputError(
+            f"--batch-size {largest} takes {needed_bytes / 2**30:.0f} GiB for its images alone, "
+            f"this machine has {memory_bytes / 2**30:.0f} GiB: pass a smaller one."
+        )
+
+
+def _check_output_folder(folder: Path) -> None:
+    existing = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
+    if not existing.is_dir():
+        raise InputError(f"--output-dir {folder}: {existing} is no folder: pass a folder that you may write to.")
+
+
+def _check_histogram(config: pytest.Config) -> None:
+    if config.getoption("benchmark_histogram", None) and find_spec("pygal") is None:
+        raise InputError("--benchmark-histogram needs pygal: run `pip install 'resnet-fixtures[histogram]'` first.")

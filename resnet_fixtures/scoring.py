@@ -1,0 +1,151 @@
+"""One scored run, from the fixtures to the result: progress bar, log, journal, results file."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from resnet_fixtures.live import LiveTerminal
+from resnet_fixtures.report.accuracy_report import accuracy_fields, write_accuracy_json
+from resnet_fixtures.report.seed_log import SeedLog, open_seed_log
+from resnet_fixtures.report.terminal import pack_hits
+from resnet_fixtures.suite import RESULT, SUITE, Suite
+from resnet_fixtures.versions import result_versions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pytest
+
+    from resnet_fixtures.accuracy.evaluate import Evaluation, EvaluationProgress
+    from resnet_fixtures.accuracy.predictions import Predictions
+    from resnet_fixtures.data.imagenet import LabelledImages
+    from resnet_fixtures.inference.session import InferenceSession
+
+HEADLINES = ("top1", "top5", "correct1", "correct5", "images", "top1_interval")
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """Scores a session on every labelled image, writes log, JSON and results file, and returns the evaluation."""
+
+    request: pytest.FixtureRequest
+    batch_size: int
+
+    def __call__(self, session: InferenceSession, images: LabelledImages, data: str) -> Evaluation:
+        """Score them all, or with --resume those that an interrupted run left; `data` names the set in the result."""
+        from resnet_fixtures.accuracy.evaluate import evaluate
+        from resnet_fixtures.accuracy.journal import identify_run, open_journal
+
+        options, now = self._suite.options, datetime.now().astimezone()
+        precision, split = session.graph.precision, images.split
+        identity = identify_run(session.graph, split, images.preprocessing)
+        journal_path = options.output_dir / f"accuracy_{data}_{precision}.journal"
+        with (
+            open_journal(journal_path, identity, resume=options.resume) as journal,
+            open_seed_log(options.output_dir, precision, now, self._echo) as log,
+            Progress(self.request.config, f"{precision} on {data}", split.images, journal.scored.images) as progress,
+        ):
+            log.banner("real")
+            evaluation = evaluate(
+                session,
+                split,
+                images.preprocessing,
+                self.batch_size,
+                self._suite.plan,
+                journal,
+                both(progress.update, log_batch(log)),
+            )
+            if evaluation.first_batch_s is None:  # no batch was left, but people's scripts read the last line
+                log_total(log, evaluation.predictions)
+            log.finish(self.batch_size)
+            self._record(evaluation, self._facts(session, images, data), log)
+            self._write_results(evaluation, session, now)
+        return evaluation
+
+    @property
+    def _suite(self) -> Suite:
+        return self.request.config.stash[SUITE]
+
+    @property
+    def _echo(self) -> Callable[[str], None] | None:
+        return LiveTerminal(self.request.config).write if self.request.config.option.verbose > 0 else None
+
+    def _facts(self, session: InferenceSession, images: LabelledImages, data: str) -> dict[str, object]:
+        return {
+            "precision": str(session.graph.precision),
+            "batch_size": self.batch_size,
+            "data": data,
+            "images_digest": images.split.digest(),
+            "graph_sha256": session.graph.sha256,
+            "thread_plan": self._suite.plan.as_dict(),
+            "isa": self._suite.isa.name,
+            "versions": result_versions(),
+        }
+
+    def _record(self, evaluation: Evaluation, facts: dict[str, object], log: SeedLog) -> None:
+        fields = accuracy_fields(evaluation, facts)
+        write_accuracy_json(log.path, fields)
+        self.request.node.user_properties.extend((name, fields[name]) for name in HEADLINES)
+        self.request.node.stash[RESULT] = {**fields, "hits1": pack_hits(evaluation.predictions.is_in_top(1))}
+
+    def _write_results(self, evaluation: Evaluation, session: InferenceSession, now: datetime) -> None:
+        from resnet_fixtures.accuracy.predictions import write_results_file
+
+        if self._suite.options.output_results:
+            path = write_results_file(
+                self._suite.options.output_dir, session.graph.precision, now, evaluation.predictions
+            )
+            LiveTerminal(self.request.config).announce(f"results of {evaluation.predictions.images} images: {path}")
+
+
+class Progress:
+    """A progress bar with images, rate and running top-1, past pytest's capture; drawn rarely without a terminal."""
+
+    def __init__(self, config: pytest.Config, title: str, total: int, done: int) -> None:
+        from tqdm import tqdm
+
+        self._live = LiveTerminal(config)
+        is_worker = hasattr(config, "workerinput")
+        with self._live.uncaptured():
+            self._bar = tqdm(
+                desc=title, total=total, initial=done, unit=" images", file=sys.stderr, leave=False, disable=is_worker,
+                mininterval=0.5 if sys.stderr.isatty() else 30,
+            )  # fmt: skip
+
+    def update(self, progress: EvaluationProgress) -> None:
+        """Show a batch's end."""
+        with self._live.uncaptured():
+            self._bar.set_postfix_str(f"top-1 {progress.top1:.4f}", refresh=False)
+            self._bar.update(progress.images - self._bar.n)
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        with self._live.uncaptured():
+            self._bar.close()
+
+
+def log_batch(log: SeedLog) -> Callable[[EvaluationProgress], None]:
+    """Return what logs a batch in the seed's two lines."""
+    return lambda progress: log.accuracy(progress.images, progress.top1, progress.top5, progress.inference_s)
+
+
+def log_total(log: SeedLog, predictions: Predictions) -> None:
+    """Log what all images came to."""
+    log.accuracy(predictions.images, predictions.top1, predictions.top5, None)
+
+
+def both(
+    first: Callable[[EvaluationProgress], None], second: Callable[[EvaluationProgress], None]
+) -> Callable[[EvaluationProgress], None]:
+    """Return what tells both."""
+
+    def tell(progress: EvaluationProgress) -> None:
+        first(progress)
+        second(progress)
+
+    return tell

@@ -1,0 +1,53 @@
+"""Carry the tests' results to the end of the run, also from xdist's workers, and write the closing section."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from resnet_fixtures.precision import Precision
+from resnet_fixtures.report.terminal import accuracy_lines, paired_lines, performance_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pytest
+
+ATTRIBUTE = "resnet_fixtures_result"  # of a test report; xdist sends a report's attributes along
+
+
+def attach_result(report: pytest.TestReport, result: Mapping[str, object] | None) -> None:
+    """Put a test's result fields on the report of its call."""
+    if result is not None and report.when == "call":
+        setattr(report, ATTRIBUTE, dict(result))
+
+
+def place(result: Mapping[str, Any]) -> tuple[int, int]:
+    """Say where a result belongs among the others: by batch size, then in the order of Precision."""
+    return result["batch_size"], list(Precision).index(Precision(result["precision"]))
+
+
+class ResultSummary:
+    """Collects result fields by test id and writes them at the end."""
+
+    def __init__(self) -> None:
+        self._results: dict[str, dict[str, object]] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep the result of a test that has one."""
+        result = getattr(report, ATTRIBUTE, None)
+        if result is not None:
+            self._results[report.nodeid] = result
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Write one line a test, then what the precisions say of each other."""
+        results = sorted(self._results.values(), key=place)  # xdist's workers finish in any order
+        timed = [result for result in results if "images_per_s" in result and "top1" not in result]
+        scored = [result for result in results if "top1" in result]
+        for title, lines in (
+            ("ResNet-50 v1.5 inference", performance_lines(timed)),
+            ("ResNet-50 v1.5 accuracy", [*accuracy_lines(scored), *paired_lines(scored)]),
+        ):
+            if lines:
+                terminalreporter.section(title)
+                for line in lines:
+                    terminalreporter.write_line(line)

@@ -1,0 +1,1 @@
+"""Training: the architecture as a Keras model, and the small model of the digits."""

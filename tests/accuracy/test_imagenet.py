@@ -1,0 +1,39 @@
+"""Top-1 and top-5 on ImageNet against the published ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from resnet_fixtures.accuracy.published import PUBLISHED
+from resnet_fixtures.accuracy.suspects import explain_low_accuracy
+from resnet_fixtures.accuracy.verdict import judge
+
+if TYPE_CHECKING:
+    from resnet_fixtures.data.imagenet import LabelledImages
+    from resnet_fixtures.hardware.thread_plan import ThreadPlan
+    from resnet_fixtures.inference.session import InferenceSession
+    from resnet_fixtures.precision import Precision
+    from resnet_fixtures.scoring import Scoring
+
+
+@pytest.mark.accuracy
+@pytest.mark.imagenet
+def test_imagenet_accuracy(
+    precision: Precision,
+    tf_session: InferenceSession,
+    imagenet: LabelledImages,
+    scoring: Scoring,
+    thread_plan: ThreadPlan,
+    accuracy_tolerance: float,
+) -> None:
+    """The graph scores what was published for its precision; far below, the usual mistake is looked for and named."""
+    predictions = scoring(tf_session, imagenet, "imagenet").predictions
+    verdict = judge(predictions, precision, accuracy_tolerance)
+    if not verdict.passed:
+        expected = PUBLISHED[precision].top1
+        explanation = explain_low_accuracy(
+            tf_session, imagenet.split, imagenet.preprocessing, thread_plan, predictions, expected
+        )
+        pytest.fail(f"{verdict.sentence} {explanation.sentence if explanation else ''}".strip(), pytrace=False)

