@@ -50,6 +50,24 @@ def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIns]:
         yield StandIns(graphs=folder, imagenet=folder / "imagenet", commands=commands)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "text", "status", "output"),
+    [
+        (["-c", "import sys, tensorflow; print(sys.argv); sys.exit(3)", "a b"], "", 3, "['-c', 'a b']"),
+        ([], "import os; print(os.getcwd() + os.environ['IMAGENET'])", 0, "{folder}{imagenet}"),
+        (["-m", "json.tool", "--compact"], '{"a": [1, 2]}', 0, '{"a":[1,2]}'),
+        (["-c", "import os; os.system('echo child'); 1 / 0"], "", 1, "child"),
+        (["-c", "import os, sys; sys.stdout.flush(); os.abort()"], "", 128, ""),
+    ],
+)
+def test_warm_python_is_like_any_python(
+    stand_ins: StandIns, tmp_path: Path, arguments: list[str], text: str, status: int, output: str
+) -> None:
+    done = run(["python", *arguments], text, tmp_path, stand_ins.environment(""))
+    assert done.returncode == status, done.stdout
+    assert output.replace("{folder}", str(tmp_path)).replace("{imagenet}", str(stand_ins.imagenet)) in done.stdout
+
+
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_blocks_run(document: str, stand_ins: StandIns, tmp_path: Path) -> None:
     folder = tmp_path / "clone"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).parents[3]
 CHECKED_OUT = ("pytest.ini", "conftest.py", "constraints.txt", "tests/perf", "tests/accuracy")
 GRAPHS = ("int8.pb", "fp32.pb", "bf16.pb")
-SHORT = "--warmup-steps 3 --steps 10 --max-time 2"  # what a command says itself comes later and wins
+SHORT = "--warmup-steps 3 --steps 6 --max-time 2"  # what a command says itself comes later and wins
 FOREIGN = re.compile(r"PYTEST_|TF_CPP_|OMP_|KMP_")  # set by the pytest run that runs these tests
 INSTALLATION = "python3 -m venv .venv && .venv/bin/pip install "
 TIMEOUT_S = 180.0

@@ -11,6 +11,7 @@ import ctypes
 import json
 import os
 import runpy
+import select
 import signal
 import socket
 import subprocess
@@ -57,14 +58,14 @@ def warm_python(folder: Path) -> Iterator[Path]:
     """Start the server and give a folder with the `python` and the `pytest` that it runs."""
     address, commands = folder / "socket", folder / "bin"
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    server = subprocess.Popen([sys.executable, __file__, str(address)], env=environment)
+    server = subprocess.Popen([sys.executable, __file__, str(address)], env=environment, stdin=subprocess.PIPE)
     try:
         write_commands(commands, address)
         wait_for(address, server)
         yield commands
     finally:
-        server.kill()
-        server.wait()
+        with server:  # closes the pipe and waits
+            server.kill()
 
 
 def write_commands(folder: Path, address: Path) -> None:
@@ -94,7 +95,7 @@ def serve(address: str) -> None:
         listener.bind(f"{address}.new")
         listener.listen()
         Path(f"{address}.new").rename(address)  # whoever sees it may connect
-        while True:
+        while select.select([listener, sys.stdin], [], [])[0] == [listener]:  # until the parent's pipe ends
             connection, _ = listener.accept()
             with connection:
                 if os.fork() == 0:
@@ -141,8 +142,9 @@ def run_child(request: Request, files: list[int]) -> NoReturn:
     except BaseException:
         traceback.print_exc()
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            if not stream.closed:
+                stream.flush()
         ctypes.CDLL(None).fflush(None)  # what C code, such as oneDNN's, has printed
         os._exit(status)
 
