@@ -75,6 +75,7 @@ def select(config: pytest.Config, items: list[pytest.Item]) -> None:
     suite = config.stash[SUITE]
     for item in items:
         _check_mode(item)
+        _check_precision(item)
     unwanted = {
         item
         for item in items
@@ -146,3 +147,10 @@ def _check_mode(item: pytest.Item) -> None:
     marker = item.get_closest_marker("perf") if is_ours(item) else None
     if marker and (marker.args or set(marker.kwargs) - {"mode"} or _mode(item) not in (None, *MODES)):
         raise pytest.UsageError(f"{item.nodeid}: mark it perf(mode=…) with one of {', '.join(MODES)}, or perf alone.")
+
+
+def _check_precision(item: pytest.Item) -> None:
+    by_hand = uses(item, "frozen_graph") and "precision" in parametrized_by_hand(item)
+    if by_hand and precision_of(item) is None:
+        names = ", ".join(map(str, Precision))
+        raise pytest.UsageError(f"{item.nodeid}: its precision is none: parametrize it with some of {names}.")

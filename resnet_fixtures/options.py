@@ -41,9 +41,12 @@ class Options:
     output_results: bool
 
     def graph_path(self, precision: Precision) -> Path | None:
-        """Return the graph that was given for `precision`; the last one wins, a bare path serves any."""
-        paths = [choice.path for choice in self.in_graphs if choice.precision in (precision, None)]
-        return paths[-1] if paths else None
+        """Return the graph that was given for `precision`, else the one that was given for any; the last one wins."""
+        for wanted in (precision, None):
+            paths = [choice.path for choice in self.in_graphs if choice.precision is wanted]
+            if paths:
+                return paths[-1]
+        return None
 
 
 def add_options(parser: pytest.Parser) -> None:

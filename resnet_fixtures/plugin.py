@@ -100,4 +100,5 @@ def fail_in_one_sentence() -> Generator[None, Any, Any]:
     try:
         return (yield)
     except (InputError, RunError) as error:
-        pytest.fail(str(error), pytrace=False)
+        sentence = str(error)
+    pytest.fail(sentence, pytrace=False)  # not above, where pytest would show both errors

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 WORKER_ERROR = "resnet_fixtures_error"  # what a worker of xdist tells its controller
+WRITERS = ("timed_inference", "scoring")  # the fixtures that write into --output-dir
 BYTES_PER_PIXEL = 12  # three channels of float32
 
 
@@ -82,8 +84,9 @@ def make_ready(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
 
 
 def check_inputs(config: pytest.Config, suite: Suite, items: Sequence[pytest.Item]) -> None:
-    """Load the graphs and find the images that were given, and try the output folder."""
-    _check_output_folder(suite.options.output_dir)
+    """Load the graphs and find the images that were given, and look at the output folder if a test will write there."""
+    if any(uses(item, name) for item in items for name in WRITERS):
+        _check_output_folder(suite.options.output_dir)
     _check_histogram(config)
     prepare_graphs(config, suite, items)
     if suite.options.data_location is not None:
@@ -148,9 +151,11 @@ def _check_batch_size(suite: Suite, largest: int) -> None:
 
 
 def _check_output_folder(folder: Path) -> None:
-    existing = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
+    existing = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(parent))
     if not existing.is_dir():
         raise InputError(f"--output-dir {folder}: {existing} is no folder: pass a folder that you may write to.")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise InputError(f"--output-dir {folder}: {existing} may not be written: pass a folder that you may write to.")
 
 
 def _check_histogram(config: pytest.Config) -> None:

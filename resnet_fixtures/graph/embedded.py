@@ -38,7 +38,7 @@ def embedded_graph_file(precision: Precision, announce: Callable[[str], object])
         duration = "about 30 s" if precision is Precision.INT8 else "a few seconds"
         announce(f"building the embedded {precision} graph, once ({duration}) …")
         graph_def = convert(freeze(architecture, random_weights(WEIGHTS_SEED)), precision, calibration)
-        return bytes(graph_def.SerializeToString())
+        return bytes(graph_def.SerializeToString(deterministic=True))
 
     key = {**architecture.as_dict(), "seed": WEIGHTS_SEED, "precision": precision, "calibration": CALIBRATION_IMAGES}
     return cached_file(cache_folder(), f"resnet50v1_5_{precision}.pb", key, build)

@@ -48,14 +48,15 @@ def quantize(
     """
     graph = EditableGraph(graph_def)
     fold_for_inference(graph, strided=False)
-    quantized = _quantize_folded(graph.pruned(output_name), input_name, output_name, batches)
+    quantized = run_compressor(graph.pruned(output_name), input_name, output_name, batches)
     quantized.versions.CopyFrom(graph_def.versions)
     return quantized
 
 
-def _quantize_folded(
+def run_compressor(
     graph_def: tf.compat.v1.GraphDef, input_name: str, output_name: str, batches: CalibrationBatches
 ) -> tf.compat.v1.GraphDef:
+    """Let neural-compressor quantize a graph as it stands."""
     with _quiet_compressor():
         from neural_compressor.tensorflow import Model, StaticQuantConfig, quantize_model
 
@@ -131,7 +132,7 @@ def quantize_file(in_graph: Path, data_location: Path, out: Path, images: int) -
         raise InputError(f"--images {images} is not between 1 and {there}: pass another number.")
     batches = read_calibration_batches(split, interface.image_size, interface.classes, images)
     quantized = quantize(graph_def, interface.input_name, interface.output_name, batches)
-    write_atomically(out, quantized.SerializeToString())
+    write_atomically(out, quantized.SerializeToString(deterministic=True))
     return f"{out}: int8 graph of {in_graph}, calibrated on {images} images of the {split.describe()}"
 
 

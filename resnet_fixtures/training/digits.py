@@ -6,6 +6,7 @@ The same architecture at a quarter of the width on 64x64 images: 9 epochs of SGD
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,32 +26,45 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 DIGITS_ARCHITECTURE = Architecture(width=16, classes=DIGITS_CLASSES, image_size=64)
-EPOCHS = 9
-BATCH_SIZE = 64
-PEAK_LEARNING_RATE = 0.1
-MOMENTUM = 0.9
-WEIGHT_DECAY = 1e-4
-SHIFT_PIXELS = 2  # each image is moved by up to this much, so that int8 has margins to live on
-SEED = 1
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a small model is trained: SGD whose rate rises for an epoch to its peak and falls along a cosine.
+
+    Each image is moved by up to `shift_pixels`, so that int8 has margins to live on.
+    """
+
+    architecture: Architecture = DIGITS_ARCHITECTURE
+    epochs: int = 9
+    batch_size: int = 64
+    peak_learning_rate: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    shift_pixels: int = 2
+    seed: int = 1
+
+
+DIGITS_RECIPE = Recipe()
 
 
 def train_digits(
-    location: Path, threads: int, on_epoch: Callable[[int, float], object]
+    location: Path, threads: int, on_epoch: Callable[[int, float], object], recipe: Recipe = DIGITS_RECIPE
 ) -> dict[str, npt.NDArray[np.float32]]:
-    """Return the weights after EPOCHS over the train split; `on_epoch` hears each epoch's number (from 1) and loss."""
+    """Return the weights after all epochs over the train split; `on_epoch` hears each number (from 1) and loss."""
     import keras
     import tensorflow as tf
 
-    keras.utils.set_random_seed(SEED)
-    images, labels = _load(location, threads)
-    model, layers = build_model(DIGITS_ARCHITECTURE)
+    keras.utils.set_random_seed(recipe.seed)
+    images, labels = _load(location, threads, recipe)
+    model, layers = build_model(recipe.architecture)
     layers.start_blocks_as_identity()
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(_optimizer(len(images)), loss, jit_compile=False)
-    shuffled = tf.data.Dataset.from_tensor_slices((images, labels)).shuffle(len(images), SEED)
-    dataset = shuffled.map(_shift, threads).batch(BATCH_SIZE, drop_remainder=True)
+    model.compile(_optimizer(len(images), recipe), loss, jit_compile=False)
+    shuffled = tf.data.Dataset.from_tensor_slices((images, labels)).shuffle(len(images), recipe.seed)
+    dataset = shuffled.map(_shift(recipe), threads).batch(recipe.batch_size, drop_remainder=True)
     report = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: on_epoch(epoch + 1, float(logs["loss"])))
-    model.fit(dataset, epochs=EPOCHS, verbose=0, shuffle=False, callbacks=[report])
+    model.fit(dataset, epochs=recipe.epochs, verbose=0, shuffle=False, callbacks=[report])
     return layers.weights()
 
 
@@ -67,26 +81,32 @@ def read_weights(path: Path) -> dict[str, npt.NDArray[np.float32]]:
         return {name: file[name] for name in file.files}
 
 
-def _load(location: Path, threads: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]:
+def _load(location: Path, threads: int, recipe: Recipe) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]:
     split = find_split(location, "train")
-    preprocessing = Preprocessing.for_image_size(DIGITS_ARCHITECTURE.image_size)
-    batches = list(read_batches(split, preprocessing, BATCH_SIZE, DIGITS_CLASSES, threads))
+    preprocessing = Preprocessing.for_image_size(recipe.architecture.image_size)
+    batches = list(read_batches(split, preprocessing, recipe.batch_size, recipe.architecture.classes, threads))
     return np.concatenate([batch.images for batch in batches]), np.concatenate([batch.labels for batch in batches])
 
 
-def _shift(image: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Move an image [S, S, 3] by up to SHIFT_PIXELS each way, its border mirrored."""
+def _shift(recipe: Recipe) -> Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+    """Move an image [S, S, 3] by up to `shift_pixels` each way, its border mirrored."""
     import tensorflow as tf
 
-    padded = tf.pad(image, [[SHIFT_PIXELS] * 2, [SHIFT_PIXELS] * 2, [0, 0]], mode="REFLECT")
-    return tf.image.random_crop(padded, image.shape, seed=SEED), label
+    margins = [[recipe.shift_pixels] * 2, [recipe.shift_pixels] * 2, [0, 0]]
+
+    def shift(image: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        padded = tf.pad(image, margins, mode="REFLECT")
+        return tf.image.random_crop(padded, image.shape, seed=recipe.seed), label
+
+    return shift
 
 
-def _optimizer(images: int) -> keras.optimizers.Optimizer:
+def _optimizer(images: int, recipe: Recipe) -> keras.optimizers.Optimizer:
     import keras
 
-    steps = EPOCHS * (images // BATCH_SIZE)
+    steps = recipe.epochs * (images // recipe.batch_size)
+    rising = steps // recipe.epochs
     schedule = keras.optimizers.schedules.CosineDecay(
-        PEAK_LEARNING_RATE / 10, steps - steps // EPOCHS, warmup_target=PEAK_LEARNING_RATE, warmup_steps=steps // EPOCHS
+        recipe.peak_learning_rate / 10, steps - rising, warmup_target=recipe.peak_learning_rate, warmup_steps=rising
     )
-    return keras.optimizers.SGD(schedule, MOMENTUM, weight_decay=WEIGHT_DECAY)
+    return keras.optimizers.SGD(schedule, recipe.momentum, weight_decay=recipe.weight_decay)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from resnet_fixtures.data.digits import write_digits
@@ -12,7 +13,13 @@ from resnet_fixtures.graph.freeze import freeze
 from resnet_fixtures.graph.quantize import DEFAULT_CALIBRATION_IMAGES, read_calibration_batches
 from resnet_fixtures.graph.weights import stored_weights
 from resnet_fixtures.precision import Precision
-from resnet_fixtures.training.digits import DIGITS_ARCHITECTURE, EPOCHS, SEED, pack_weights, read_weights, train_digits
+from resnet_fixtures.training.digits import (
+    DIGITS_ARCHITECTURE,
+    DIGITS_RECIPE,
+    pack_weights,
+    read_weights,
+    train_digits,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,11 +64,11 @@ class EmbeddedDigits:
             self._announce("training the digits model, once (about a minute) …")
             return pack_weights(train_digits(location, self._threads, self._announce_epoch))
 
-        key = {**DIGITS_ARCHITECTURE.as_dict(), "seed": SEED, "data": find_split(location, "train").digest()}
+        key = {**asdict(DIGITS_RECIPE), "data": find_split(location, "train").digest()}
         return cached_file(cache_folder(), "digits.npz", key, build)
 
     def _announce_epoch(self, epoch: int, loss: float) -> None:
-        self._announce(f"digits model: epoch {epoch} of {EPOCHS}, loss {loss:.3f}")
+        self._announce(f"digits model: epoch {epoch} of {DIGITS_RECIPE.epochs}, loss {loss:.3f}")
 
     def _calibration(self) -> CalibrationBatches:
         split = find_split(self.folder(), "train")

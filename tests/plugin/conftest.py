@@ -29,7 +29,6 @@ SUITE_SIDE = 32
 SUITE_CLASSES = 11
 SUITE_IMAGES = 40
 QUICK = ("--warmup-steps", "3", "--steps", "10")
-USAGE_ERROR = pytest.ExitCode.USAGE_ERROR
 
 
 class SuiteRunner(Protocol):
@@ -87,6 +86,15 @@ def fp32_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny fp32 graph alone, which takes no quantization."""
     path = tmp_path_factory.mktemp("fp32_graph") / "fp32.pb"
     architecture = Architecture(width=4, classes=SUITE_CLASSES, image_size=SUITE_SIDE)
+    path.write_bytes(freeze(architecture, random_weights(0)).SerializeToString(deterministic=True))
+    return path
+
+
+@pytest.fixture(scope="session")
+def wide_fp32_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny fp32 graph with ImageNet's 1001 classes."""
+    path = tmp_path_factory.mktemp("fp32_graph") / "fp32_1001.pb"
+    architecture = Architecture(width=4, classes=1001, image_size=SUITE_SIDE)
     path.write_bytes(freeze(architecture, random_weights(0)).SerializeToString(deterministic=True))
     return path
 

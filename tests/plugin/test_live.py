@@ -33,7 +33,7 @@ def test_lines_reach_the_terminal_past_the_capture(pytester: pytest.Pytester) ->
 
 def test_capture_may_be_off(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(CHATTY)
-    result = pytester.runpytest_inprocess("-s", "-p", "no:capture")
+    result = pytester.runpytest_inprocess("-p", "no:capture")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["*a line of its own", "*at work", "captured", "let through"])
 

@@ -73,6 +73,12 @@ def test_bare_graph_serves_any_precision(pytester: pytest.Pytester) -> None:
     assert read(pytester, "--in-graph", "a.pb").graph_path(Precision.BF16) == Path("a.pb")
 
 
+def test_graph_for_one_precision_goes_before_one_for_any(pytester: pytest.Pytester) -> None:
+    options = read(pytester, "--in-graph", "int8=a.pb", "--in-graph", "b.pb")
+    assert options.graph_path(Precision.INT8) == Path("a.pb")
+    assert options.graph_path(Precision.FP32) == Path("b.pb")
+
+
 @pytest.mark.parametrize(
     ("text", "path", "precision"),
     [

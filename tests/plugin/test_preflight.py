@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -172,6 +173,27 @@ def test_output_dir_that_is_a_file(run_suite: SuiteRunner, tmp_path: Path, fp32_
     graph = f"fp32={fp32_file}"
     result = run_suite(f"--output-dir={tmp_path}/out{below}", "--in-graph", graph, "-m", "fp32", tests=[PERF])
     refuses(result, f"--output-dir {tmp_path}/out{below}: {tmp_path}/out is no folder: pass a folder that you may *")
+
+
+def test_output_dir_that_leads_nowhere(run_suite: SuiteRunner, tmp_path: Path, fp32_file: Path) -> None:
+    (tmp_path / "out").symlink_to(tmp_path / "gone")
+    result = run_suite(f"--output-dir={tmp_path}/out", f"--in-graph={fp32_file}", "-m", "fp32", tests=[PERF])
+    refuses(result, f"--output-dir {tmp_path}/out: {tmp_path}/out is no folder: pass a folder that you may *")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_output_dir_that_may_not_be_written(run_suite: SuiteRunner, tmp_path: Path, fp32_file: Path) -> None:
+    (tmp_path / "out").mkdir(mode=0o555)
+    result = run_suite(f"--output-dir={tmp_path}/out", f"--in-graph={fp32_file}", "-m", "fp32", tests=[PERF])
+    refuses(result, f"--output-dir {tmp_path}/out: {tmp_path}/out may not be written: pass a folder that you may *")
+
+
+def test_output_dir_matters_only_where_something_is_written(
+    pytester: pytest.Pytester, run_suite: SuiteRunner, tmp_path: Path
+) -> None:
+    (tmp_path / "out").touch()
+    pytester.makepyfile("def test_plan(thread_plan):\n    assert thread_plan.cpus\n")
+    run_suite(f"--output-dir={tmp_path}/out").assert_outcomes(passed=1)
 
 
 def test_histogram_without_pygal(run_suite: SuiteRunner, fp32_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -139,6 +139,13 @@ def test_tiny_graph_runs_once_and_is_remembered(tiny_graph: Path, tmp_path: Path
         executed_kernels(tiny_graph, Precision.FP32, 2, PLAN, environ, tmp_path)
 
 
+def test_fp32_without_onednn_is_still_fp32(tiny_graph: Path, tmp_path: Path) -> None:
+    environ = {**os.environ, "TF_ENABLE_ONEDNN_OPTS": "0"}
+    proof = executed_kernels(tiny_graph, Precision.FP32, 1, PLAN, environ, tmp_path)
+    assert proof.is_precision_proven
+    assert "oneDNN ran none; TensorFlow ran 53 in kernels of its own" in proof.sentence
+
+
 @NEEDS_AVX512
 def test_cap_turns_native_bf16_into_emulated(tiny_bf16_graph: Path, tmp_path: Path) -> None:
     environ = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX512_CORE"}

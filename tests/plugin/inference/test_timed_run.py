@@ -73,7 +73,8 @@ def test_warm_ups_are_checked_and_steps_are_bare(tmp_path: Path, is_live: bool) 
     assert [line.split(":")[0] for line in lines[:7]] == [f"Iteration {number}" for number in range(1, 8)]
     assert lines[3:7] == [f"Iteration {number}: 0.250000 sec" for number in range(4, 8)]
     assert lines[7:] == [
-        "Average time: 0.250000 sec", "Batch size = 2", "Throughput: 8.000 images/sec", "Ran inference with batch size 2",
+        "Average time: 0.250000 sec", "Batch size = 2", "Throughput: 8.000 images/sec",
+        "Ran inference with batch size 2",
         f"Log file location: {log.path}",
     ]  # fmt: skip
     assert echoed == (lines if is_live else [])

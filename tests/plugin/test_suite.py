@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from resnet_fixtures.errors import InputError
+from resnet_fixtures.hardware.isa import Isa
+from resnet_fixtures.hardware.thread_plan import ThreadPlan
+from resnet_fixtures.hardware.topology import Cpu, Topology, read_topology
+from resnet_fixtures.suite import Suite, describe, environment, is_controller, is_distributed, make_suite
+
+if TYPE_CHECKING:
+    from resnet_fixtures.options import Options
+
+PLAN = ThreadPlan((0, 1), intra=2, inter=1, data_intra=2, data_inter=1, quota=None, sockets=(0,), nodes=(0,))
+TOPOLOGY = Topology((Cpu(0, 0, 0, 0), Cpu(1, 1, 0, 0)), None)
+
+
+def make_state(**flags: bool) -> Suite:
+    isa = Isa("avx2", frozenset(name for name, is_there in flags.items() if is_there), "CPU")
+    options: Options = SimpleNamespace()  # type: ignore[assignment] # nobody looks at them
+    return Suite(options, TOPOLOGY, isa, PLAN, {})
+
+
+def configure(pytester: pytest.Pytester, *arguments: str) -> pytest.Config:
+    return pytester.parseconfig("-p", "resnet_fixtures.plugin", *arguments)
+
+
+def test_header_names_what_the_cpu_emulates() -> None:
+    assert describe(make_state()) == (
+        "resnet_fixtures: 2 cores (0-1) on socket 0, intra 2, inter 1, data 2/1, avx2 (int8 and bf16 emulated)"
+    )
+    assert describe(make_state(avx_vnni=True)).endswith("avx2 (bf16 emulated)")
+    assert describe(make_state(avx512_vnni=True, avx512_bf16=True)).endswith("data 2/1, avx2")
+
+
+def test_environment_is_set_where_the_user_has_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KMP_BLOCKTIME", "0")
+    for name in ("OMP_NUM_THREADS", "KMP_AFFINITY", "TF_CPP_MIN_LOG_LEVEL"):
+        monkeypatch.delenv(name, raising=False)
+    assert environment(make_state()) == {
+        "TF_CPP_MIN_LOG_LEVEL": "2", "OMP_NUM_THREADS": "2", "KMP_AFFINITY": "granularity=fine,compact,1,0"
+    }  # fmt: skip
+
+
+def test_user_s_logging_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")
+    assert "TF_CPP_MIN_LOG_LEVEL" not in environment(make_state())
+
+
+def test_suite_keeps_the_user_s_environment(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = configure(pytester)
+    monkeypatch.setenv("SOMETHING", "of the user's")
+    state = make_suite(config)
+    monkeypatch.setenv("SOMETHING", "else")
+    assert state.environ["SOMETHING"] == "of the user's"
+    assert state.graphs is None
+    assert state.split is None
+    assert state.plan.cpus == tuple(cpu.id for cpu in state.topology.physical)
+
+
+def test_more_cores_than_there_are(pytester: pytest.Pytester) -> None:
+    with pytest.raises(InputError, match=r"^--num-cores 9999 is more than"):
+        make_suite(configure(pytester, "--num-cores=9999"))
+
+
+@pytest.mark.skipif(len(read_topology().physical) < 2, reason="needs 2 cores")
+def test_workers_have_cores_of_their_own(pytester: pytest.Pytester) -> None:
+    plans = []
+    for number in range(2):
+        config: Any = configure(pytester, "--num-cores=2")
+        config.workerinput = {"workerid": f"gw{number}", "workercount": 2}
+        plans.append(make_suite(config).plan)
+    assert [len(plan.cpus) for plan in plans] == [1, 1]
+    assert [plan.intra for plan in plans] == [1, 1]
+    assert plans[0].cpus != plans[1].cpus
+
+
+@pytest.mark.parametrize(("arguments", "expected"), [((), False), (("-n", "0"), False), (("-n", "2"), True)])
+def test_controller_is_told_from_a_plain_run(
+    pytester: pytest.Pytester, arguments: tuple[str, ...], expected: bool
+) -> None:
+    config = configure(pytester, *arguments)
+    config.option.dist = "load" if config.getoption("-n") else "no"  # as xdist does when it starts
+    assert is_distributed(config) is expected
+    assert is_controller(config) is expected
+
+
+def test_worker_is_no_controller(pytester: pytest.Pytester) -> None:
+    config: Any = configure(pytester)
+    config.workerinput = {"workerid": "gw0", "workercount": 1}
+    assert is_distributed(config)
+    assert not is_controller(config)
+
+
+def test_suite_is_one_value() -> None:
+    state = make_state()
+    assert replace(state, plan=PLAN) == state
