@@ -109,10 +109,11 @@ class Progress:
 
         self._live = LiveTerminal(config)
         is_worker = hasattr(config, "workerinput")
+        interval_s = 0.5 if sys.stderr.isatty() else 30.0
         with self._live.uncaptured():
             self._bar = tqdm(
                 desc=title, total=total, initial=done, unit=" images", file=sys.stderr, leave=False, disable=is_worker,
-                mininterval=0.5 if sys.stderr.isatty() else 30,
+                mininterval=interval_s, delay=interval_s,
             )  # fmt: skip
 
     def update(self, progress: EvaluationProgress) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from resnet_fixtures.inference.cause import find_cause
 from resnet_fixtures.inference.session import session_config
 from resnet_fixtures.precision import Precision
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 SHAPE = (1, 8, 8, 16)
 KERNEL_SHAPE = (1, 1, 16, 16)
-MAX_CAUSE = 300  # characters
 
 
 def why_it_fails(precision: Precision, plan: ThreadPlan) -> str | None:
@@ -64,10 +64,3 @@ def _convolve_int8() -> tf.Tensor:
         strides=[1, 1, 1, 1], padding="VALID",
     )  # fmt: skip
     return tf.cast(tf.bitcast(convolved.output, tf.uint8), tf.float32)
-
-
-def find_cause(message: str) -> str:
-    """Take the first sentence of TensorFlow's own words out of its report, which names the node first."""
-    lines = [line.strip() for line in message.splitlines() if line.strip()] or ["no reason given"]
-    after_node = next((number for number, line in enumerate(lines, start=1) if line.startswith("Node:")), 0)
-    return lines[min(after_node, len(lines) - 1)].partition(". ")[0][:MAX_CAUSE]

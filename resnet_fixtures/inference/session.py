@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from resnet_fixtures.errors import InputError
-from resnet_fixtures.graph.shapes import first_line
+from resnet_fixtures.inference.cause import find_cause
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,7 +114,7 @@ def _explain(graph: FrozenGraph, error: Exception) -> InputError:
 
     is_too_large = isinstance(error, tf.errors.ResourceExhaustedError)
     cure = "pass a smaller --batch-size" if is_too_large else "pass another graph"
-    failed = f"{graph.origin} does not run on TensorFlow {tf.__version__} here ({first_line(error)})"
+    failed = f"{graph.origin} does not run on TensorFlow {tf.__version__} here ({find_cause(str(error))})"
     return InputError(f"{failed}: {cure}.")
 
 
