@@ -28,6 +28,7 @@ TESTS = ROOT / "tests"
 SUITE_SIDE = 32
 SUITE_CLASSES = 11
 SUITE_IMAGES = 40
+REWRITING = "ignore:Module already imported so cannot be rewritten"  # the plugin, if it is installed
 QUICK = ("--warmup-steps", "3", "--steps", "10")
 
 
@@ -64,7 +65,7 @@ def run_suite(
     pytester.plugins = []
 
     def run(*arguments: object, tests: Sequence[object] = ()) -> pytest.RunResult:
-        plugin = ("-p", "resnet_fixtures.plugin", "-p", "no:cacheprovider", "-W", "error")
+        plugin = ("-p", "resnet_fixtures.plugin", "-p", "no:cacheprovider", "-W", "error", "-W", REWRITING)
         return pytester.runpytest_inprocess(*plugin, *map(str, arguments), *map(str, tests))
 
     return run
