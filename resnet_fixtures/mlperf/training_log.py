@@ -45,7 +45,9 @@ class Submission:
 
 
 class TrainingLog:
-    """Turns what happens into entries, in the order of the calls; `on_entry` hears each one.
+    """Turns what happens into entries, in the order of the calls.
+
+    `on_entry` hears each one once the run has started: until then a restored log may still take their place.
 
     An entry is plain JSON and occurs once: a call that the log has answered already adds nothing, so a resumed run
     makes the same calls as a fresh one. Epochs count from 1, as MLPerf's rules want it. `clock` gives seconds since
@@ -62,6 +64,7 @@ class TrainingLog:
         self._on_entry = on_entry
         self._clock = clock
         self._entries: list[Entry] = []
+        self._is_started = False
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -81,6 +84,10 @@ class TrainingLog:
         """Start the clock of the score; MLPerf wants this before the data are touched."""
         self._add(END, "init_stop")
         self._add(START, "run_start")
+        if not self._is_started:
+            self._is_started = True
+            for entry in self._entries:
+                self._on_entry(entry)
 
     def describe(self, train_images: int, evaluation_images: int) -> None:
         """Log the hyperparameters and the sizes of the two sets; before `start_run` or after it."""
@@ -90,16 +97,13 @@ class TrainingLog:
         self._add(POINT, "eval_samples", evaluation_images)
 
     def restore(self, entries: Iterable[Entry], step: int) -> None:
-        """Go on with the log of a run that ended after `step` steps, in place of what is here.
+        """Go on with the log of a run that ended after `step` steps, in place of what is here; before `start_run`.
 
-        `on_entry` hears the old entries again, their times unchanged. Where this order goes on behind the old end, that
-        end is left out.
+        The old entries keep their times. Where this order goes on behind the old end, that end is left out.
         """
-        earlier = tuple(entries)
-        self._entries = []
-        for entry in earlier:
-            if entry["key"] != "run_stop" or self._is_target_met(earlier):
-                self._append(entry)
+        self._entries = list(entries)
+        if not self._is_target_met():
+            self._entries = [entry for entry in self._entries if entry["key"] != "run_stop"]
         if all(entry["key"] != "run_stop" for entry in self._entries):
             self._add(POINT, "resumed", step_num=step)
 
@@ -129,9 +133,9 @@ class TrainingLog:
         """Stop the clock; success means that the target was reached."""
         self._add(END, "run_stop", status=SUCCESS if is_success else ABORTED)
 
-    def _is_target_met(self, entries: tuple[Entry, ...]) -> bool:
+    def _is_target_met(self) -> bool:
         target = self._order.stop_threshold
-        reached = [entry["value"] for entry in entries if entry["key"] == "eval_accuracy"]
+        reached = [entry["value"] for entry in self._entries if entry["key"] == "eval_accuracy"]
         return target is not None and max(reached, default=0.0) >= target
 
     def _epochs_to_evaluation(self, epoch: int) -> int:
@@ -147,20 +151,17 @@ class TrainingLog:
     def _add(self, kind: str, key: str, value: object = None, **metadata: object) -> None:
         if any(entry["key"] == key and _facts(entry) == metadata for entry in self._entries):
             return
-        self._append(
-            {
-                "namespace": "",
-                "time_ms": int(self._clock() * 1000),
-                "event_type": kind,
-                "key": key,
-                "value": value,
-                "metadata": {"file": SOURCE, "lineno": _calling_line(), **metadata},
-            }
-        )
-
-    def _append(self, entry: Entry) -> None:
+        entry = {
+            "namespace": "",
+            "time_ms": int(self._clock() * 1000),
+            "event_type": kind,
+            "key": key,
+            "value": value,
+            "metadata": {"file": SOURCE, "lineno": _calling_line(), **metadata},
+        }
         self._entries.append(entry)
-        self._on_entry(entry)
+        if self._is_started:
+            self._on_entry(entry)
 
 
 def hyperparameters(recipe: Recipe, train_images: int) -> Entry:

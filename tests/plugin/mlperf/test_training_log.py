@@ -331,7 +331,10 @@ def test_resumed_run_goes_on_with_the_old_log(
 
 def test_resumed_run_tells_the_old_entries_again(order: Order, log: TrainingLog) -> None:
     earlier, heard = interrupt(log), list[dict[str, Any]]()
-    TrainingLog(order, heard.append).restore(earlier, step=3000)
+    resumed = TrainingLog(order, heard.append)
+    resumed.initialise()
+    resumed.restore(earlier, step=3000)
+    resumed.start_run()
     assert heard[:-1] == list(earlier)
     assert heard[-1]["metadata"]["step_num"] == 3000
 
@@ -350,6 +353,7 @@ def test_end_of_a_complete_run_keeps_its_time(order: Order, log: TrainingLog, pl
     complete = play(log, CURVE)
     again = TrainingLog(order)
     again.restore(complete, step=6000)
+    again.start_run()
     again.end(is_success=True)
     assert again.entries == complete
 
