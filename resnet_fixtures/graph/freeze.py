@@ -1,18 +1,33 @@
-"""Write the architecture with its weights as a frozen GraphDef, `input_tensor:0` to `softmax_tensor:0`."""
+"""Write the architecture with its weights as a frozen GraphDef, `input_tensor:0` to `softmax_tensor:0`.
+
+Run `python -m resnet_fixtures.graph.freeze --checkpoint DIR --out model.pb` for the weights of a training.
+"""
 
 from __future__ import annotations
 
+import argparse
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from resnet_fixtures.atomic_file import write_atomically
+from resnet_fixtures.errors import InputError
 from resnet_fixtures.graph.resnet50 import BATCH_NORM_EPSILON, Architecture, resnet50
+from resnet_fixtures.graph.weights import stored_weights
+from resnet_fixtures.precision import Precision
+from resnet_fixtures.training.checkpoint import find_checkpoint, read_checkpoint
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import tensorflow as tf
 
     from resnet_fixtures.graph.weights import WeightSource
+    from resnet_fixtures.training.checkpoint import Checkpoint
 
 INPUT_NAME = "input_tensor"
 OUTPUT_NAME = "softmax_tensor"  # both names are the published graphs' own
+REFUSED = 4  # the exit status of all that this project refuses
 
 
 def freeze(architecture: Architecture, weights: WeightSource) -> tf.compat.v1.GraphDef:
@@ -92,3 +107,57 @@ def _pad(images: tf.Tensor, pixels: int, name: str) -> tf.Tensor:
     import tensorflow as tf
 
     return tf.pad(images, [[0, 0], [pixels, pixels], [pixels, pixels], [0, 0]], name=name) if pixels else images
+
+
+def freeze_checkpoint(checkpoint: Checkpoint, precision: Precision | None = None) -> tf.compat.v1.GraphDef:
+    """Return the graph of a training's weights, in the precision that they were trained in unless another is given.
+
+    Weights that do not fit the checkpoint's own recipe are a KeyError or a ValueError. int8 needs calibration images
+    and is made of the fp32 graph by `graph.quantize`.
+    """
+    from resnet_fixtures.graph.embedded import convert
+
+    fp32 = freeze(checkpoint.recipe.architecture, stored_weights(checkpoint.weights))
+    return convert(fp32, precision or checkpoint.recipe.precision, ())
+
+
+def freeze_file(checkpoint: Path, out: Path, precision: Precision | None = None) -> str:
+    """Freeze a checkpoint's file, or the best of a folder, and say what was done; raises only InputErrors."""
+    path = find_checkpoint(checkpoint)
+    found = read_checkpoint(path)
+    try:
+        graph_def = freeze_checkpoint(found, precision)
+    except (KeyError, ValueError) as error:
+        reason = f"weight {error} is missing" if isinstance(error, KeyError) else error
+        raise InputError(f"{path} does not fit its own recipe ({reason}): pass another --checkpoint.") from error
+    write_atomically(out, graph_def.SerializeToString(deterministic=True))
+    score = f", top-1 {found.evaluation.top1:.4f}" if found.evaluation else ""
+    return f"{out}: {precision or found.recipe.precision} graph of {path}, step {found.step}{score}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Freeze the checkpoint that the command line names; exit status 4 and one sentence for what cannot be used."""
+    parser = _make_parser()
+    options = parser.parse_args(arguments)
+    try:
+        done = freeze_file(options.checkpoint, options.out, options.precision and Precision(options.precision))
+    except InputError as error:
+        parser.exit(REFUSED, f"{parser.prog}: error: {error}\n")
+    print(done)  # noqa: T201 - a command's output
+    return 0
+
+
+def _make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m resnet_fixtures.graph.freeze", description="Make a frozen graph of a training's weights."
+    )
+    place = "folder of a training (its best checkpoint, else its newest), or one of its files"
+    choices = [str(precision) for precision in (Precision.FP32, Precision.BF16)]
+    parser.add_argument("--checkpoint", type=Path, required=True, help=place)
+    parser.add_argument("--out", type=Path, required=True, help="where to write the GraphDef")
+    parser.add_argument("--precision", choices=choices, help="of the graph (default: the training's)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
