@@ -249,7 +249,8 @@ def test_one_writer(path: Path) -> None:
 
 
 def test_an_error_inside_gives_the_lock_back(path: Path) -> None:
-    with pytest.raises(KeyError, match="inside"), CheckpointFolder(path):
+    folder = CheckpointFolder(path)  # else its end would free the lock too
+    with pytest.raises(KeyError, match="inside"), folder:
         raise KeyError("inside")
     assert load(path) is None
 
