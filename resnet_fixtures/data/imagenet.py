@@ -13,14 +13,14 @@ from resnet_fixtures.data.split import Split, SplitKind
 from resnet_fixtures.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import numpy as np
     import numpy.typing as npt
 
     from resnet_fixtures.data.preprocess import Preprocessing
 
-__all__ = ["LabelledBatch", "LabelledImages", "Split", "SplitKind", "find_split", "read_batches"]
+__all__ = ["LabelledBatch", "LabelledImages", "Split", "SplitKind", "find_split", "index_labels", "read_batches"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,10 +61,14 @@ def read_batches(
     import tensorflow as tf
 
     done = skip
+
+    def name_place(position: int) -> str:
+        return split.name_place(done + position)
+
     try:
         pipeline = build_pipeline(split, preprocessing, batch_size, data_threads, skip)
         for images, labels, names in pipeline.as_numpy_iterator():
-            yield LabelledBatch(images, _index_labels(split, done, labels, classes), _name(split, done, names))
+            yield LabelledBatch(images, index_labels(labels, classes, name_place), _name(split, done, names))
             done += len(labels)
     except tf.errors.OpError as error:
         raise explain_failure(split, done, error.message) from error
@@ -75,13 +79,19 @@ def read_batches(
         )
 
 
-def _index_labels(split: Split, first: int, labels: npt.NDArray[np.int64], classes: int) -> npt.NDArray[np.int32]:
+def index_labels(
+    labels: npt.NDArray[np.int64], classes: int, name_place: Callable[[int], str]
+) -> npt.NDArray[np.int32]:
+    """Turn a batch's labels into indices of the graph's outputs.
+
+    A label that the graph has no output for is a DataError; `name_place` names the record of a position in the batch.
+    """
     wrong = find_invalid(labels, classes)
     if wrong is not None:
         valid = valid_labels(classes)
         raise DataError(
-            f"{split.name_place(first + wrong)}: label {labels[wrong]} is outside {valid.start}..{valid.stop - 1}, the "
-            f"labels of a graph with {classes} classes; use a graph made for this data set or convert the data again."
+            f"{name_place(wrong)}: label {labels[wrong]} is outside {valid.start}..{valid.stop - 1}, the labels of a "
+            f"graph with {classes} classes; use a graph made for this data set or convert the data again."
         )
     return to_indices(labels, classes)
 

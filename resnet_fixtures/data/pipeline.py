@@ -27,7 +27,7 @@ def build_pipeline(
     """Give batches of (images, labels as stored, file names) in the split's order, without its first `skip` images."""
     read = _read_records if split.kind is SplitKind.RECORDS else _read_jpegs
     images = read(split, preprocessing, skip, data_threads)
-    return images.batch(batch_size).prefetch(PREFETCHED_BATCHES).with_options(_make_options(data_threads))
+    return images.batch(batch_size).prefetch(PREFETCHED_BATCHES).with_options(make_options(data_threads))
 
 
 def parse_example(example: tf.Tensor) -> Decoded:
@@ -53,8 +53,8 @@ def _read_records(split: Split, preprocessing: Preprocessing, skip: int, data_th
         return decode_and_preprocess(jpeg, preprocessing), label, filename
 
     file, record = split.locate(skip)
-    records = tf.data.TFRecordDataset(_make_strings(split.files[file:])).skip(record)
-    return _map_in_order(records, decode, data_threads)
+    records = tf.data.TFRecordDataset(make_strings(split.files[file:])).skip(record)
+    return map_in_order(records, decode, data_threads)
 
 
 def _read_jpegs(split: Split, preprocessing: Preprocessing, skip: int, data_threads: int) -> tf.data.Dataset:
@@ -65,17 +65,19 @@ def _read_jpegs(split: Split, preprocessing: Preprocessing, skip: int, data_thre
 
     files = split.files[skip:]
     labels = tf.constant(split.labels[skip:], tf.int64)
-    images = tf.data.Dataset.from_tensor_slices((_make_strings(files), labels, _make_strings(f.name for f in files)))
-    return _map_in_order(images, decode, data_threads)
+    images = tf.data.Dataset.from_tensor_slices((make_strings(files), labels, make_strings(f.name for f in files)))
+    return map_in_order(images, decode, data_threads)
 
 
-def _make_strings(values: Iterable[object]) -> tf.Tensor:
+def make_strings(values: Iterable[object]) -> tf.Tensor:
+    """Give the texts of paths or names, a string tensor [n]."""
     import tensorflow as tf
 
     return tf.constant([str(value) for value in values], tf.string)
 
 
-def _map_in_order(dataset: tf.data.Dataset, decode: Callable[..., Decoded], data_threads: int) -> tf.data.Dataset:
+def map_in_order(dataset: tf.data.Dataset, decode: Callable[..., Decoded], data_threads: int) -> tf.data.Dataset:
+    """Decode the elements on `data_threads` threads, and give them in their own order."""
     import tensorflow as tf
 
     # AutoGraph has nothing to convert in these functions and would only warn about their closures.
@@ -83,7 +85,8 @@ def _map_in_order(dataset: tf.data.Dataset, decode: Callable[..., Decoded], data
     return dataset.map(decode, num_parallel_calls=data_threads, deterministic=True)
 
 
-def _make_options(data_threads: int) -> tf.data.Options:
+def make_options(data_threads: int) -> tf.data.Options:
+    """Make a pipeline deterministic, and keep it to `data_threads` threads of its own."""
     import tensorflow as tf
 
     options = tf.data.Options()
