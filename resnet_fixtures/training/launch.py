@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 WORKER_COMMAND = tuple(child_command("resnet_fixtures.training.worker"))
 # What a rank on another host would miss of this environment; on this one mpirun passes on everything.
 FORWARDED = re.compile(r"(OMP|KMP|TF|ONEDNN|DNNL)_\w+|PYTHON\w+|PATH|LD_LIBRARY_PATH|LD_PRELOAD")
+# A rank whose neighbour died may hear of it before mpirun does. If it gave up at once, mpirun would blame it.
+ABORT_DELAY_S = 10
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def mpirun_arguments(
     return [
         *("--allow-run-as-root", "-n", str(layout.processes)),
         *(["--host", hosts] if hosts else []),
-        *("--map-by", *mapping, "--tag-output"),
+        *("--map-by", *mapping, "--tag-output", "--mca", "opal_abort_delay", str(ABORT_DELAY_S)),
         *(argument for name in names for argument in ("-x", name)),
         *leash_command("KILL", worker, pins),
     ]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from resnet_fixtures.hardware.topology import Topology
 
 LEASH = [sys.executable, "-m", "resnet_fixtures.training.leash", "KILL", "--rank"]
+ALWAYS = ["--tag-output", "--mca", "opal_abort_delay", "10"]
 MPIRUN = Mpirun("/opt/bin/mpirun", 5)
 
 
@@ -36,7 +37,7 @@ def arguments(
 
 
 def test_seeds_form() -> None:
-    form = ["--allow-run-as-root", "-n", "32", "--map-by", "ppr:4:package:pe=7", "--bind-to", "core", "--tag-output"]
+    form = ["--allow-run-as-root", "-n", "32", "--map-by", "ppr:4:package:pe=7", "--bind-to", "core", *ALWAYS]
     assert arguments(Layout(32, per_socket=4), SEED) == [*form, *LEASH, "--", "work"]
     assert arguments(Layout(32), SEED) == [*form, *LEASH, "--", "work"]
 
@@ -71,7 +72,7 @@ def test_ranks_pin_themselves_where_this_process_may_use_a_part_of_the_machine()
 def test_hosts_have_their_slots_and_get_the_environment_that_matters() -> None:
     given = arguments(Layout(3, hostnames=("a", "b")), SMALL)
     assert given[3:9] == ["--host", "a:2,b:1", "--map-by", "ppr:2:node:pe=4", "--bind-to", "core"]
-    assert given[9:-7] == ["--tag-output", "-x", "PATH", "-x", "TF_X"]
+    assert given[9:-7] == [*ALWAYS, "-x", "PATH", "-x", "TF_X"]
     assert given[-7:] == [*LEASH, "--", "work"]
     assert "ppr:1:package:pe=4" in arguments(Layout(4, 1, ("a", "b")), SMALL)
 
