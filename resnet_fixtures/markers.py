@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from enum import Enum
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +13,7 @@ from resnet_fixtures.distribution import spread
 from resnet_fixtures.fixture_use import is_ours, parameter, parametrized_by_hand, uses
 from resnet_fixtures.precision import Precision
 from resnet_fixtures.suite import SUITE, Suite, is_distributed
+from resnet_fixtures.timing.replay import ReplayClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,6 +33,8 @@ MARKERS = (
 MODES = ("online", "batch")
 PERF_BATCH_SIZES = (1, 128)
 ACCURACY_BATCH_SIZES = (100,)
+TRAINING_BATCH_SIZES = (16,)
+TRAINING_MARKERS = ("training", "distributed", "mlperf")
 
 
 class NoBatchSize(Enum):
@@ -57,10 +62,15 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
 
 def batch_sizes(suite: Suite, item: pytest.Item) -> tuple[int, ...]:
     """Return the batch sizes of a test: those asked for or the default ones, as far as its mode takes them."""
-    default = ACCURACY_BATCH_SIZES if item.get_closest_marker("accuracy") else PERF_BATCH_SIZES
-    sizes = suite.options.batch_sizes or default
+    sizes = suite.options.batch_sizes or _default_batch_sizes(item)
     mode = _mode(item)
     return tuple(size for size in sizes if mode is None or (size == 1) == (mode == "online"))
+
+
+def _default_batch_sizes(item: pytest.Item) -> tuple[int, ...]:
+    if item.get_closest_marker("accuracy"):
+        return ACCURACY_BATCH_SIZES
+    return TRAINING_BATCH_SIZES if item.get_closest_marker("training") else PERF_BATCH_SIZES
 
 
 def mark_precision(item: pytest.Item) -> None:
@@ -68,6 +78,12 @@ def mark_precision(item: pytest.Item) -> None:
     precision = precision_of(item)
     if precision is not None and is_ours(item):
         item.add_marker(str(precision))
+
+
+def mark_replay(item: pytest.Item) -> None:
+    """Give a test whose steps run in other processes a benchmark clock that repeats their times."""
+    if uses(item, "timed_training"):
+        item.add_marker(pytest.mark.benchmark(timer=ReplayClock()))
 
 
 def select(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -81,6 +97,7 @@ def select(config: pytest.Config, items: list[pytest.Item]) -> None:
         for item in items
         if parameter(item, "batch_size") is NoBatchSize.NONE
         or (suite.options.accuracy_only and not item.get_closest_marker("accuracy"))
+        or (item.get_closest_marker("training") and is_ours(item) and times_inference_alone(config))
     }
     if unwanted:
         config.hook.pytest_deselected(items=[item for item in items if item in unwanted])
@@ -91,6 +108,15 @@ def select(config: pytest.Config, items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=reason))
     if is_distributed(config):
         items[:] = spread(items)
+
+
+def times_inference_alone(config: pytest.Config) -> bool:
+    """Tell a run with --benchmark-only that names neither a marker nor a folder of training."""
+    if not config.getoption("benchmark_only", False):
+        return False
+    expression = config.getoption("markexpr", "")
+    folders = {part for argument in config.args for part in Path(argument.partition("::")[0]).parts}
+    return "training" not in folders and not any(marker in expression for marker in TRAINING_MARKERS)
 
 
 def precision_of(item: pytest.Item) -> Precision | None:
@@ -118,15 +144,32 @@ def _name_size(size: int | NoBatchSize) -> str:
 
 
 def _why_not(config: pytest.Config, suite: Suite, item: pytest.Item) -> str | None:
-    if item.get_closest_marker("perf") and "benchmark" in getattr(item, "fixturenames", ()):
+    is_timing = item.get_closest_marker("perf") or item.get_closest_marker("training")
+    if is_timing and "benchmark" in getattr(item, "fixturenames", ()):
         if is_distributed(config):
             return "timing tests do not run side by side: leave -n out to time"
         if config.getoption("benchmark_disable", False):
             return "nothing would be measured: leave --benchmark-disable out to time"
+    if item.get_closest_marker("distributed"):
+        return _why_not_distributed(suite)
+    if item.get_closest_marker("mlperf") and suite.options.training.train_steps:
+        return "--train-steps asks for a trial: leave it out to train to the target"
     if item.get_closest_marker("imagenet"):
         return _why_no_imagenet(suite, precision_of(item))
     if item.get_closest_marker("digits") and suite.options.data_location:
         return "the embedded digits are scored where no --data-location is given"
+    return None
+
+
+def _why_not_distributed(suite: Suite) -> str | None:
+    if suite.options.training.processes:
+        return None
+    if suite.options.data_location:
+        return "trains in several processes: pass --mpi-num-processes N"
+    if len(suite.plan.cpus) < 2:
+        return "two processes need two cores, and this run has one"
+    if find_spec("mpi4py") is None:
+        return "needs mpirun and mpi4py: pip install 'resnet-fixtures[mpi]'"
     return None
 
 

@@ -9,8 +9,17 @@ from typing import TYPE_CHECKING, Literal
 
 from resnet_fixtures.accuracy.published import DEFAULT_TOLERANCE
 from resnet_fixtures.hardware.thread_plan import ThreadRequest
+from resnet_fixtures.option_values import (
+    parse_batch_sizes,
+    parse_cores_per_instance,
+    parse_count,
+    parse_fraction,
+    parse_positive,
+    parse_seconds,
+)
 from resnet_fixtures.precision import Precision
 from resnet_fixtures.timing.measurement import StepBudget
+from resnet_fixtures.training_options import TrainingOptions, add_training_options, read_training_options
 
 if TYPE_CHECKING:
     import pytest
@@ -39,6 +48,7 @@ class Options:
     resume: bool
     output_dir: Path
     output_results: bool
+    training: TrainingOptions
 
     def graph_path(self, precision: Precision) -> Path | None:
         """Return the graph that was given for `precision`, else the one that was given for any; the last one wins."""
@@ -63,8 +73,9 @@ def add_options(parser: pytest.Parser) -> None:
         help="ImageNet as TFRecords, or a folder of JPEGs (default: dummy data)",
     )
     group.addoption(
-        "--batch-size", type=parse_batch_sizes, metavar="N[,N…]", help="batch sizes (default 1,128; accuracy 100)"
-    )
+        "--batch-size", type=parse_batch_sizes, metavar="N[,N…]",
+        help="batch sizes (default 1,128; accuracy 100; training 16, each process)",
+    )  # fmt: skip
     group.addoption("--accuracy-only", action="store_true", help="run only the accuracy tests")
     group.addoption(
         "--accuracy-tolerance", type=parse_fraction, default=DEFAULT_TOLERANCE, metavar="FRACTION",
@@ -81,6 +92,7 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption("--output-results", action="store_true", help="write each image's filename,actual,prediction")
     _add_timing_options(group)
     _add_thread_options(group)
+    add_training_options(group)
 
 
 def _add_timing_options(group: pytest.OptionGroup) -> None:
@@ -140,6 +152,7 @@ def read_options(config: pytest.Config) -> Options:
         resume=get("--resume"),
         output_dir=get("--output-dir"),
         output_results=get("--output-results"),
+        training=read_training_options(get),
     )
 
 
@@ -153,58 +166,6 @@ def parse_graph_choice(text: str) -> GraphChoice:
             f"{text}: {prefix} is no precision; write {_or(Precision)} before the equals sign"
         )
     return GraphChoice(Path(path), Precision(prefix))
-
-
-def parse_batch_sizes(text: str) -> tuple[int, ...]:
-    """Parse `1,32,128`, each once."""
-    return tuple(dict.fromkeys(parse_positive(part) for part in text.split(",")))
-
-
-def parse_positive(text: str) -> int:
-    """Parse a whole number from 1."""
-    number = parse_count(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not positive; pass a whole number from 1")
-    return number
-
-
-def parse_count(text: str) -> int:
-    """Parse a whole number from 0."""
-    try:
-        number = int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number; pass one such as 4") from None
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"{text} is negative; pass a whole number from 0, or leave the option out")
-    return number
-
-
-def parse_seconds(text: str) -> float:
-    """Parse a positive, finite number of seconds."""
-    seconds = _parse_float(text)
-    if not 0 < seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is no positive number of seconds; pass one such as 60")
-    return seconds
-
-
-def parse_fraction(text: str) -> float:
-    """Parse a fraction from 0 to below 1."""
-    fraction = _parse_float(text)
-    if not 0 <= fraction < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1; pass a fraction such as 0.0005")
-    return fraction
-
-
-def parse_cores_per_instance(text: str) -> int | Literal["socket"]:
-    """Parse a number of cores, or `socket`."""
-    return "socket" if text == "socket" else parse_positive(text)
-
-
-def _parse_float(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
 
 
 def _or(names: type[Precision]) -> str:

@@ -20,6 +20,7 @@ pytest_plugins = (
     "resnet_fixtures.fixtures.graphs",
     "resnet_fixtures.fixtures.images",
     "resnet_fixtures.fixtures.runs",
+    "resnet_fixtures.fixtures.training",
 )
 
 
@@ -53,12 +54,14 @@ def pytest_report_header(config: pytest.Config) -> str:
     return suite.describe(config.stash[suite.SUITE])
 
 
+@pytest.hookimpl(trylast=True)  # a precision by hand comes before the batch size, as in every id
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     markers.parametrize(metafunc)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     markers.mark_precision(item)
+    markers.mark_replay(item)
 
 
 @pytest.hookimpl(trylast=True)  # when -m has chosen

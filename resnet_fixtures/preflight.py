@@ -18,6 +18,7 @@ from resnet_fixtures.live import LiveTerminal
 from resnet_fixtures.markers import precision_of, runnable, selected_precisions
 from resnet_fixtures.precision import Precision
 from resnet_fixtures.suite import CLEANUP, SUITE, Suite, environment, is_controller, is_distributed
+from resnet_fixtures.training_preflight import prepare_trainings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 WORKER_ERROR = "resnet_fixtures_error"  # what a worker of xdist tells its controller
-WRITERS = ("timed_inference", "scoring")  # the fixtures that write into --output-dir
+# The fixtures that write into --output-dir.
+WRITERS = ("timed_inference", "scoring", "timed_training", "convergence_training")
 BYTES_PER_PIXEL = 12  # three channels of float32
 
 
@@ -94,6 +96,7 @@ def check_inputs(config: pytest.Config, suite: Suite, items: Sequence[pytest.Ite
 
         suite.split = find_split(suite.options.data_location)
     _check_batch_size(suite, max(_batch_sizes(items), default=0))
+    prepare_trainings(config, suite, items)
 
 
 def prepare_graphs(config: pytest.Config, suite: Suite, items: Sequence[pytest.Item]) -> None:
@@ -131,7 +134,8 @@ def skip_impossible(suite: Suite, items: Sequence[pytest.Item]) -> None:
 
 def _batch_sizes(items: Sequence[pytest.Item]) -> list[int]:
     """Return the sizes of the batches that must be full: a scored split may end in a smaller one."""
-    full = [item for item in items if item.get_closest_marker("perf") or uses(item, "image_batch")]
+    fixtures = ("image_batch", "timed_training")
+    full = [item for item in items if item.get_closest_marker("perf") or any(uses(item, name) for name in fixtures)]
     return [size for item in full if isinstance(size := parameter(item, "batch_size"), int)]
 
 

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from resnet_fixtures.precision import Precision
 from resnet_fixtures.report.terminal import accuracy_lines, paired_lines, performance_lines
+from resnet_fixtures.report.training_report import convergence_lines, trial_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import pytest
 
+KINDS = ("inference", "accuracy", "training", "convergence")
 ATTRIBUTE = "resnet_fixtures_result"  # of a test report; xdist sends a report's attributes along
 
 
@@ -24,6 +26,14 @@ def attach_result(report: pytest.TestReport, result: Mapping[str, object] | None
 def place(result: Mapping[str, Any]) -> tuple[int, int]:
     """Say where a result belongs among the others: by batch size, then in the order of Precision."""
     return result["batch_size"], list(Precision).index(Precision(result["precision"]))
+
+
+def kind(result: Mapping[str, Any]) -> str:
+    """Tell which of KINDS a result is."""
+    mode = str(result.get("mode"))
+    if mode in KINDS:
+        return mode
+    return "accuracy" if "top1" in result else "inference"
 
 
 class ResultSummary:
@@ -41,11 +51,11 @@ class ResultSummary:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Write one line a test, then what the precisions say of each other."""
         results = sorted(self._results.values(), key=place)  # xdist's workers finish in any order
-        timed = [result for result in results if "images_per_s" in result and "top1" not in result]
-        scored = [result for result in results if "top1" in result]
+        timed, scored, trials, trainings = ([one for one in results if kind(one) == mode] for mode in KINDS)
         for title, lines in (
             ("ResNet-50 v1.5 inference", performance_lines(timed)),
             ("ResNet-50 v1.5 accuracy", [*accuracy_lines(scored), *paired_lines(scored)]),
+            ("ResNet-50 v1.5 training", [*trial_lines(trials), *convergence_lines(trainings)]),
         ):
             if lines:
                 terminalreporter.section(title)

@@ -50,9 +50,15 @@ class LabelledImages:
 
 
 def read_batches(
-    split: Split, preprocessing: Preprocessing, batch_size: int, classes: int, data_threads: int, skip: int = 0
+    split: Split,
+    preprocessing: Preprocessing,
+    batch_size: int,
+    classes: int,
+    data_threads: int,
+    skip: int = 0,
+    take: int | None = None,
 ) -> Iterator[LabelledBatch]:
-    """Read every image after the first `skip` once, in the split's order; the last batch may be smaller.
+    """Read `take` images (None: all) after the first `skip` once, in the split's order; the last batch may be smaller.
 
     The next batches are decoded meanwhile, on `data_threads` threads of the reader's own. The arrays are TensorFlow's
     memory, not copies. Whatever is wrong with an image, its record or its label, or with the number of images, is a
@@ -60,22 +66,21 @@ def read_batches(
     """
     import tensorflow as tf
 
-    done = skip
+    done, end = skip, split.images if take is None else skip + take
 
     def name_place(position: int) -> str:
         return split.name_place(done + position)
 
     try:
-        pipeline = build_pipeline(split, preprocessing, batch_size, data_threads, skip)
+        pipeline = build_pipeline(split, preprocessing, batch_size, data_threads, range(skip, end))
         for images, labels, names in pipeline.as_numpy_iterator():
             yield LabelledBatch(images, index_labels(labels, classes, name_place), _name(split, done, names))
             done += len(labels)
     except tf.errors.OpError as error:
         raise explain_failure(split, done, error.message) from error
-    if done != split.images:
+    if done != end:
         raise DataError(
-            f"{split.describe()}: {done} images came where {split.images} were counted; "
-            "leave the files alone during a run."
+            f"{split.describe()}: {done} images came where {end} were counted; leave the files alone during a run."
         )
 
 

@@ -22,11 +22,11 @@ PREFETCHED_BATCHES = 2
 
 
 def build_pipeline(
-    split: Split, preprocessing: Preprocessing, batch_size: int, data_threads: int, skip: int
+    split: Split, preprocessing: Preprocessing, batch_size: int, data_threads: int, chosen: range
 ) -> tf.data.Dataset:
-    """Give batches of (images, labels as stored, file names) in the split's order, without its first `skip` images."""
+    """Give batches of (images, labels as stored, file names) of the chosen images, in the split's order."""
     read = _read_records if split.kind is SplitKind.RECORDS else _read_jpegs
-    images = read(split, preprocessing, skip, data_threads)
+    images = read(split, preprocessing, chosen, data_threads)
     return images.batch(batch_size).prefetch(PREFETCHED_BATCHES).with_options(make_options(data_threads))
 
 
@@ -45,26 +45,26 @@ def parse_example(example: tf.Tensor) -> Decoded:
     return features["image/encoded"], features["image/class/label"], features["image/filename"]
 
 
-def _read_records(split: Split, preprocessing: Preprocessing, skip: int, data_threads: int) -> tf.data.Dataset:
+def _read_records(split: Split, preprocessing: Preprocessing, chosen: range, data_threads: int) -> tf.data.Dataset:
     import tensorflow as tf
 
     def decode(example: tf.Tensor) -> Decoded:
         jpeg, label, filename = parse_example(example)
         return decode_and_preprocess(jpeg, preprocessing), label, filename
 
-    file, record = split.locate(skip)
-    records = tf.data.TFRecordDataset(make_strings(split.files[file:])).skip(record)
+    file, record = split.locate(chosen.start)
+    records = tf.data.TFRecordDataset(make_strings(split.files[file:])).skip(record).take(len(chosen))
     return map_in_order(records, decode, data_threads)
 
 
-def _read_jpegs(split: Split, preprocessing: Preprocessing, skip: int, data_threads: int) -> tf.data.Dataset:
+def _read_jpegs(split: Split, preprocessing: Preprocessing, chosen: range, data_threads: int) -> tf.data.Dataset:
     import tensorflow as tf
 
     def decode(path: tf.Tensor, label: tf.Tensor, filename: tf.Tensor) -> Decoded:
         return decode_and_preprocess(tf.io.read_file(path), preprocessing), label, filename
 
-    files = split.files[skip:]
-    labels = tf.constant(split.labels[skip:], tf.int64)
+    files = split.files[chosen.start : chosen.stop]
+    labels = tf.constant(split.labels[chosen.start : chosen.stop], tf.int64)
     images = tf.data.Dataset.from_tensor_slices((make_strings(files), labels, make_strings(f.name for f in files)))
     return map_in_order(images, decode, data_threads)
 

@@ -13,8 +13,9 @@ from resnet_fixtures.errors import InputError
 from resnet_fixtures.versions import library_versions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+GRAPH_SOURCES = ("graph", "data")  # the rooms whose code makes a graph
 BUILDERS = ("tensorflow", "numpy", "neural-compressor-tf", "scikit-learn")  # whose version may change what is built
 
 
@@ -25,18 +26,30 @@ def cache_folder() -> Path:
     return user_cache_path("resnet_fixtures")
 
 
-def cached_file(folder: Path, name: str, key: Mapping[str, object], build: Callable[[], bytes]) -> Path:
+def cached_file(
+    folder: Path,
+    name: str,
+    key: Mapping[str, object],
+    build: Callable[[], bytes],
+    sources: Sequence[str] = GRAPH_SOURCES,
+) -> Path:
     """Return the cache file for `key`, whose content `build` makes if no process has done it yet."""
-    return cached_path(folder, name, key, lambda path: write_atomically(path, build()))
+    return cached_path(folder, name, key, lambda path: write_atomically(path, build()), sources)
 
 
-def cached_path(folder: Path, name: str, key: Mapping[str, object], build: Callable[[Path], None]) -> Path:
+def cached_path(
+    folder: Path,
+    name: str,
+    key: Mapping[str, object],
+    build: Callable[[Path], None],
+    sources: Sequence[str] = GRAPH_SOURCES,
+) -> Path:
     """Return the cache file or folder for `key`, built by this process if no other has done it.
 
     A lock beside it lets one of several processes build and the others wait; `build` must let it appear whole or not
     at all. `name` is a file name; the key's digest goes before its suffix.
     """
-    path = folder / f"{Path(name).stem}-{digest_key(key)[:16]}{Path(name).suffix}"
+    path = folder / f"{Path(name).stem}-{digest_key(key, sources)[:16]}{Path(name).suffix}"
     if not path.exists():
         with _locked(path.with_suffix(".lock")):
             if not path.exists():
@@ -61,13 +74,13 @@ def _locked(lock_file: Path) -> Iterator[None]:
         lock.release()
 
 
-def digest_key(key: Mapping[str, object]) -> str:
-    """Return a SHA-256 of the key, the builders' versions and the sources of the packages that build."""
-    complete = {"key": dict(key), "versions": library_versions(BUILDERS), "sources": _digest_sources()}
+def digest_key(key: Mapping[str, object], sources: Sequence[str] = GRAPH_SOURCES) -> str:
+    """Return a SHA-256 of the key, the builders' versions and the source files of the rooms that build."""
+    complete = {"key": dict(key), "versions": library_versions(BUILDERS), "sources": _digest_sources(sources)}
     return hashlib.sha256(json.dumps(complete, sort_keys=True).encode()).hexdigest()
 
 
-def _digest_sources() -> str:
+def _digest_sources(rooms: Sequence[str]) -> str:
     package = Path(__file__).parents[1]
-    sources = sorted(path for room in ("graph", "data", "training") for path in (package / room).glob("*.py"))
-    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+    files = sorted(path for room in rooms for path in (package / room).glob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()

@@ -43,6 +43,11 @@ class SeedLog:
         """Say which images are fed."""
         self._write(f"Inference with {data} data.")
 
+    def loss(self, step: int, loss: float, seconds: float | None) -> None:
+        """Log a step, counted from 0, and the seconds since the last one that was logged (None: it is the first)."""
+        since = "" if seconds is None else f" ({seconds:.3f} sec)"
+        self._write(f"loss = {loss:.6f}, step = {step}{since}")
+
     def iteration(self, number: int, seconds: float) -> None:
         """Log one step; the seed counts warm-ups and measured steps in one row, from 1."""
         self._write(f"Iteration {number}: {seconds:.6f} sec")
@@ -72,6 +77,10 @@ class SeedLog:
     def finish(self, batch_size: int, path: Path | None = None) -> None:
         """Log the end of a run that succeeded, and where its log is (by default this file)."""
         self._write(f"Ran inference with batch size {batch_size}")
+        self.locate(path)
+
+    def locate(self, path: Path | None = None) -> None:
+        """Log where the log is (by default this file)."""
         self._write(f"Log file location: {path or self.path}")
 
     def _write(self, line: str) -> None:
@@ -81,13 +90,17 @@ class SeedLog:
 
 
 def open_seed_log(
-    output_dir: Path, precision: Precision, now: datetime, echo: Callable[[str], object] | None = None
+    output_dir: Path,
+    precision: Precision,
+    now: datetime,
+    echo: Callable[[str], object] | None = None,
+    mode: Literal["inference", "training"] = "inference",
 ) -> SeedLog:
-    """Create the folder and a new log named by precision and time, never one that exists.
+    """Create the folder and a new log named by mode, precision and time, never one that exists.
 
     A second log of the same second gets _1 behind its name, a third _2. A folder that cannot be made or written is an
     InputError.
     """
-    stem = f"benchmark_resnet50v1_5_inference_{precision}_{now:%Y%m%d_%H%M%S}"
+    stem = f"benchmark_resnet50v1_5_{mode}_{precision}_{now:%Y%m%d_%H%M%S}"
     # Line by line, so that a crash keeps what was written.
     return SeedLog(reserve_file(output_dir, stem, ".log").open("w", encoding="utf-8", buffering=1), echo)

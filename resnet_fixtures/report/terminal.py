@@ -19,7 +19,7 @@ def performance_lines(results: Sequence[Result]) -> list[str]:
     lines = []
     for result in results:
         sample = f"{result['steps']} steps after {result['warmup_steps']} warm-ups"
-        lines.append(f"{_name(result)}: {_throughput(result)}, {_latency(result)}, {sample}")
+        lines.append(f"{_name(result)}: {describe_throughput(result)}, {describe_latency(result)}, {sample}")
         lines.extend(f"    {note}" for note in _notes(result))
     return lines
 
@@ -57,11 +57,13 @@ def _name(result: Result) -> str:
     return f"{result['precision']} bs{result['batch_size']}"
 
 
-def _throughput(result: Result) -> str:
+def describe_throughput(result: Result) -> str:
+    """Say images per second and their interval."""
     return f"{result['images_per_s']:.1f} images/s{_between(result.get('images_per_s_interval'), 1, '.1f')}"
 
 
-def _latency(result: Result) -> str:
+def describe_latency(result: Result) -> str:
+    """Say the median step, its interval, and the percentiles that the sample carries."""
     interval = _between(result.get("latency_median_interval_s"), 1000, ".2f")
     text = f"median {result['latency_median_s'] * 1000:.2f} ms{interval}"
     for percentile in ("p90", "p99"):

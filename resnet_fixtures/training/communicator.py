@@ -51,6 +51,9 @@ class Communicator(Protocol):
     def decide(self, flag: bool) -> bool:
         """Return rank 0's flag, whatever the others think."""
 
+    def share(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return rank 0's float32 arrays; the others pass some of the same names and shapes."""
+
 
 class Alone:
     """A single rank, which has nobody to ask."""
@@ -80,6 +83,10 @@ class Alone:
     def decide(self, flag: bool) -> bool:
         """Return the flag itself."""
         return flag
+
+    def share(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return the arrays themselves."""
+        return dict(arrays)
 
 
 class Mpi:
@@ -124,6 +131,13 @@ class Mpi:
         byte = np.array([flag], np.uint8)
         self._ranks.Bcast(byte)
         return bool(byte[0])
+
+    def share(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Send one array after the other, in the order of their names."""
+        shared = {name: np.array(arrays[name], np.float32, order="C") for name in sorted(arrays)}
+        for array in shared.values():
+            self._ranks.Bcast(array)
+        return shared
 
 
 def connect(environ: Mapping[str, str] = os.environ) -> Communicator:

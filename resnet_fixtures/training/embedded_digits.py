@@ -2,40 +2,49 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resnet_fixtures.data.digits import write_digits
 from resnet_fixtures.data.imagenet import find_split
 from resnet_fixtures.graph.cache import cache_folder, cached_file, cached_path
 from resnet_fixtures.graph.embedded import convert
-from resnet_fixtures.graph.freeze import freeze
+from resnet_fixtures.graph.freeze import freeze_checkpoint
 from resnet_fixtures.graph.quantize import DEFAULT_CALIBRATION_IMAGES, read_calibration_batches
-from resnet_fixtures.graph.weights import stored_weights
 from resnet_fixtures.precision import Precision
-from resnet_fixtures.training.digits import (
-    DIGITS_ARCHITECTURE,
-    DIGITS_RECIPE,
-    pack_weights,
-    read_weights,
-    train_digits,
-)
+from resnet_fixtures.training.checkpoint import find_checkpoint, read_checkpoint
+from resnet_fixtures.training.digits import DIGITS_ARCHITECTURE, DIGITS_EPOCHS, DIGITS_RECIPE
+from resnet_fixtures.training.events import Begun, Step
+from resnet_fixtures.training.launch import make_launch
+from resnet_fixtures.training.layout import Layout
+from resnet_fixtures.training.order import Order
+from resnet_fixtures.training.ranks import run_ranks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Mapping
 
     from resnet_fixtures.graph.quantize import CalibrationBatches
+    from resnet_fixtures.hardware.thread_plan import ThreadPlan
+    from resnet_fixtures.hardware.topology import Topology
+    from resnet_fixtures.training.events import Event
+
+SOURCES = ("graph", "data", "training")  # the rooms that make the model
 
 
 class EmbeddedDigits:
     """Hands out the digits' folder and graphs.
 
-    `announce` is told before anything is built; `threads` decode the images.
+    `announce` is told before anything is built; the training is a process of its own, on the plan's CPUs and with
+    `environ`.
     """
 
-    def __init__(self, threads: int, announce: Callable[[str], object]) -> None:
-        self._threads = threads
+    def __init__(
+        self, plan: ThreadPlan, topology: Topology, environ: Mapping[str, str], announce: Callable[[str], object]
+    ) -> None:
+        self._plan = plan
+        self._topology = topology
+        self._environ = environ
         self._announce = announce
 
     def folder(self) -> Path:
@@ -45,30 +54,46 @@ class EmbeddedDigits:
 
     def graph_file(self, precision: Precision) -> Path:
         """Return the trained model's frozen graph in `precision`."""
-        weights_file = self._weights_file()
+        trained = self._checkpoint_file()
 
         def build() -> bytes:
             self._announce(f"converting the digits model to {precision}, once …")
-            weights = stored_weights(read_weights(weights_file))
             calibration = self._calibration() if precision is Precision.INT8 else ()
-            graph_def = convert(freeze(DIGITS_ARCHITECTURE, weights), precision, calibration)
+            graph_def = convert(freeze_checkpoint(read_checkpoint(trained), Precision.FP32), precision, calibration)
             return bytes(graph_def.SerializeToString(deterministic=True))
 
-        key = {"weights": weights_file.name, "precision": precision, "calibration": DEFAULT_CALIBRATION_IMAGES}
-        return cached_file(cache_folder(), f"digits_{precision}.pb", key, build)
+        key = {"weights": trained.name, "precision": precision, "calibration": DEFAULT_CALIBRATION_IMAGES}
+        return cached_file(cache_folder(), f"digits_{precision}.pb", key, build, SOURCES)
 
-    def _weights_file(self) -> Path:
-        location = self.folder()
+    def _checkpoint_file(self) -> Path:
+        key = {**DIGITS_RECIPE.as_dict(), "epochs": DIGITS_EPOCHS, "data": find_split(self.folder(), "train").digest()}
+        return cached_file(cache_folder(), "digits.safetensors", key, self._train, SOURCES)
 
-        def build() -> bytes:
-            self._announce("training the digits model, once (about a minute) …")
-            return pack_weights(train_digits(location, self._threads, self._announce_epoch))
+    def _train(self) -> bytes:
+        """Train to the last epoch and return the checkpoint's content."""
+        self._announce("training the digits model, once (about a minute) …")
+        with tempfile.TemporaryDirectory() as folder:
+            order = Order(
+                DIGITS_RECIPE,
+                threads=self._plan.intra,
+                data_threads=self._plan.data_intra,
+                data_location=self.folder(),
+                train_epochs=DIGITS_EPOCHS,
+                epochs_between_evals=DIGITS_EPOCHS,
+                checkpoint=Path(folder),
+            )
+            launch = make_launch(Layout(), self._topology, self._plan, environ=self._environ)
+            with run_ranks(launch, order, self._environ) as events:
+                steps_per_epoch = 0
+                for event in events:
+                    steps_per_epoch = event.steps_per_epoch if isinstance(event, Begun) else steps_per_epoch
+                    self._announce_epoch(event, steps_per_epoch)
+            return find_checkpoint(Path(folder)).read_bytes()
 
-        key = {**asdict(DIGITS_RECIPE), "data": find_split(location, "train").digest()}
-        return cached_file(cache_folder(), "digits.npz", key, build)
-
-    def _announce_epoch(self, epoch: int, loss: float) -> None:
-        self._announce(f"digits model: epoch {epoch} of {DIGITS_RECIPE.epochs}, loss {loss:.3f}")
+    def _announce_epoch(self, event: Event, steps_per_epoch: int) -> None:
+        if isinstance(event, Step) and event.number % steps_per_epoch == 0:
+            epoch = event.number // steps_per_epoch
+            self._announce(f"digits model: epoch {epoch} of {DIGITS_EPOCHS}, loss {event.loss:.3f}")
 
     def _calibration(self) -> CalibrationBatches:
         split = find_split(self.folder(), "train")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias, get_args
 
 MARK = "@resnet_fixtures "
 
@@ -64,6 +64,13 @@ class Saved:
 
 
 @dataclass(frozen=True)
+class Logged:
+    """An entry of MLPerf's log; a resumed run tells the earlier entries again, with their own times."""
+
+    entry: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Ended:
     """The loop is over: after `step` steps in all, `seconds` from the first step to the last evaluation.
 
@@ -83,8 +90,8 @@ class Refused:
     sentence: str
 
 
-Event: TypeAlias = Begun | Step | Evaluated | Saved | Ended | Refused
-KINDS: dict[str, type[Event]] = {kind.__name__: kind for kind in (Begun, Step, Evaluated, Saved, Ended, Refused)}
+Event: TypeAlias = Begun | Step | Evaluated | Saved | Logged | Ended | Refused
+KINDS: dict[str, type[Event]] = {kind.__name__: kind for kind in get_args(Event)}
 
 
 def format_event(event: Event) -> str:

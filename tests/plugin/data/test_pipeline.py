@@ -22,7 +22,7 @@ def test_the_pool_has_as_many_threads_as_asked(folder: Path) -> None:
 
     def count_threads(data_threads: int) -> int:
         before = {thread.name for thread in THREADS.iterdir()}
-        pipeline = build_pipeline(split, Preprocessing(), batch_size=1, data_threads=data_threads, skip=0)
+        pipeline = build_pipeline(split, Preprocessing(), 1, data_threads, range(split.images))
         batches: Iterator[object] = pipeline.as_numpy_iterator()
         next(batches)
         return len({thread.name for thread in THREADS.iterdir()} - before)
@@ -33,7 +33,7 @@ def test_the_pool_has_as_many_threads_as_asked(folder: Path) -> None:
 
 
 def test_options_leave_the_inference_alone(folder: Path) -> None:
-    options = build_pipeline(find_split(folder), Preprocessing(), batch_size=1, data_threads=3, skip=0).options()
+    options = build_pipeline(find_split(folder), Preprocessing(), 1, 3, range(1)).options()
     assert options.threading.private_threadpool_size == 3
     assert options.threading.max_intra_op_parallelism == 1
     assert options.autotune.enabled is False

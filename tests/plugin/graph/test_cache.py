@@ -49,8 +49,12 @@ def test_another_version_of_a_library_is_another_file(monkeypatch: pytest.Monkey
 
 def test_another_source_is_another_file(monkeypatch: pytest.MonkeyPatch) -> None:
     before = digest_key(KEY)
-    monkeypatch.setattr(cache, "_digest_sources", lambda: "changed")
+    monkeypatch.setattr(cache, "_digest_sources", lambda rooms: "changed")
     assert digest_key(KEY) != before
+
+
+def test_only_the_rooms_that_build_count() -> None:
+    assert digest_key(KEY) == digest_key(KEY, ("graph", "data")) != digest_key(KEY, ("graph", "data", "training"))
 
 
 def test_a_build_that_fails_leaves_nothing_and_may_be_tried_again(tmp_path: Path) -> None:

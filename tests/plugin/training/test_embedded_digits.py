@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -8,65 +9,77 @@ from resnet_fixtures.data.imagenet import find_split
 from resnet_fixtures.graph.freeze import freeze
 from resnet_fixtures.graph.frozen import load_frozen_graph
 from resnet_fixtures.graph.weights import random_weights
+from resnet_fixtures.hardware.thread_plan import make_thread_plan
+from resnet_fixtures.hardware.topology import read_topology
 from resnet_fixtures.precision import Precision
+from resnet_fixtures.training.checkpoint import Checkpoint, CheckpointFolder
 from resnet_fixtures.training.digits import DIGITS_ARCHITECTURE
 from resnet_fixtures.training.embedded_digits import EmbeddedDigits
+from resnet_fixtures.training.events import Begun, Ended, Step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    import numpy as np
-    import numpy.typing as npt
-
-Weights = dict[str, "npt.NDArray[np.float32]"]
+    from resnet_fixtures.training.launch import Launch
+    from resnet_fixtures.training.order import Order
 
 
 @pytest.fixture
-def trainings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """Give random weights instead of trained ones, in a cache of the test's own; note the data of each training."""
-    noted: list[Path] = []
+def orders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Order]:
+    """Give random weights instead of trained ones, in a cache of the test's own; note the order of each training."""
+    noted: list[Order] = []
 
-    def train(location: Path, threads: int, on_epoch: Callable[[int, float], object]) -> Weights:
-        noted.append(location)
-        on_epoch(1, 2.5)
-        weights, draw = Weights(), random_weights(0)
+    @contextmanager
+    def run(launch: Launch, order: Order, environ: object) -> Iterator[Iterator[object]]:
+        noted.append(order)
+        weights: dict[str, Any] = {}
+        draw = random_weights(0)
 
         def note(name: str, shape: tuple[int, ...]) -> Any:
-            weights[name] = draw(name, shape)
-            return weights[name]
+            weights[f"weights/{name}"] = draw(name, shape)
+            return weights[f"weights/{name}"]
 
         freeze(DIGITS_ARCHITECTURE, note)
-        return weights
+        assert order.checkpoint is not None
+        with CheckpointFolder(order.checkpoint) as folder:
+            folder.save(Checkpoint(weights, 2, order.recipe, "digest"), is_best=False)
+        steps = Step(1, 2.5, 0.1, 1, 0, 0), Step(2, 2.4, 0.1, 1, 0, 0)
+        yield iter((Begun(0, 2, 2, 9), *steps, Ended(2, 2, reached=False)))
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr("resnet_fixtures.training.embedded_digits.train_digits", train)
+    monkeypatch.setattr("resnet_fixtures.training.embedded_digits.run_ranks", run)
     return noted
 
 
-def test_one_training_serves_every_precision_and_run(trainings: list[Path]) -> None:
+def make_digits(announce: Callable[[str], object]) -> EmbeddedDigits:
+    topology = read_topology()
+    return EmbeddedDigits(make_thread_plan(topology), topology, {}, announce)
+
+
+def test_one_training_serves_every_precision_and_run(orders: list[Order]) -> None:
     said: list[str] = []
-    digits = EmbeddedDigits(1, said.append)
+    digits = make_digits(said.append)
     files = [digits.graph_file(precision) for precision in (Precision.FP32, Precision.BF16)]
     for file, precision in zip(files, (Precision.FP32, Precision.BF16), strict=True):
         graph = load_frozen_graph(file, precision)
         assert (graph.classes, graph.image_size) == (11, 64)
-    assert trainings == [digits.folder()]
+    assert [order.data_location for order in orders] == [digits.folder()]
     assert said == [
         "training the digits model, once (about a minute) …",
-        "digits model: epoch 1 of 9, loss 2.500",
+        "digits model: epoch 1 of 9, loss 2.400",
         "converting the digits model to fp32, once …",
         "converting the digits model to bf16, once …",
     ]
 
-    again = EmbeddedDigits(2, said.append)
+    again = make_digits(said.append)
     assert [again.graph_file(precision) for precision in (Precision.FP32, Precision.BF16)] == files
-    assert len(trainings) == 1
+    assert len(orders) == 1
     assert len(said) == 4
 
 
-def test_folder_has_both_splits(trainings: list[Path]) -> None:
-    folder = EmbeddedDigits(1, print).folder()
+def test_folder_has_both_splits(orders: list[Order]) -> None:
+    folder = make_digits(print).folder()
     assert find_split(folder, "train").images == 1437
     assert find_split(folder).images == 360
-    assert trainings == []
+    assert orders == []

@@ -1,0 +1,82 @@
+"""Parse the values of options; what is wrong with one is an ArgumentTypeError that says what to write instead."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Literal
+
+
+def parse_batch_sizes(text: str) -> tuple[int, ...]:
+    """Parse `1,32,128`, each once."""
+    return tuple(dict.fromkeys(parse_positive(part) for part in text.split(",")))
+
+
+def parse_positive(text: str) -> int:
+    """Parse a whole number from 1."""
+    number = parse_count(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not positive; pass a whole number from 1")
+    return number
+
+
+def parse_count(text: str) -> int:
+    """Parse a whole number from 0."""
+    try:
+        number = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number; pass one such as 4") from None
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text} is negative; pass a whole number from 0, or leave the option out")
+    return number
+
+
+def parse_seconds(text: str) -> float:
+    """Parse a positive, finite number of seconds."""
+    seconds = _parse_float(text)
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is no positive number of seconds; pass one such as 60")
+    return seconds
+
+
+def parse_fraction(text: str) -> float:
+    """Parse a fraction from 0 to below 1."""
+    fraction = _parse_float(text)
+    if not 0 <= fraction < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1; pass a fraction such as 0.0005")
+    return fraction
+
+
+def parse_number(text: str) -> float:
+    """Parse a finite number from 0."""
+    number = _parse_float(text)
+    if not 0 <= number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 0; pass one such as 0.1")
+    return number
+
+
+def parse_numbers(text: str) -> tuple[float, ...]:
+    """Parse `30,60,80` of rising numbers; an empty text is no number at all."""
+    numbers = tuple(parse_number(part) for part in text.split(",")) if text else ()
+    if list(numbers) != sorted(set(numbers)):
+        raise argparse.ArgumentTypeError(f"{text} does not rise; pass numbers such as 30,60,80")
+    return numbers
+
+
+def parse_names(text: str) -> tuple[str, ...]:
+    """Parse `a,b`, each once."""
+    names = tuple(name.strip() for name in text.split(","))
+    if not all(names) or len(set(names)) < len(names):
+        raise argparse.ArgumentTypeError(f"{text!r} has an empty or a double name; pass names such as a,b")
+    return names
+
+
+def parse_cores_per_instance(text: str) -> int | Literal["socket"]:
+    """Parse a number of cores, or `socket`."""
+    return "socket" if text == "socket" else parse_positive(text)
+
+
+def _parse_float(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None

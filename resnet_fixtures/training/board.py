@@ -1,0 +1,40 @@
+"""TensorBoard's event files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from resnet_fixtures.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+
+class Board:
+    """Writes scalars by step; a folder that cannot be written is an InputError."""
+
+    def __init__(self, folder: Path) -> None:
+        import tensorflow as tf
+
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._writer: Any = tf.summary.create_file_writer(str(folder))
+        except (OSError, tf.errors.OpError) as error:
+            raise InputError(f"--tensorboard {folder} cannot be written ({error}): name another folder.") from error
+
+    def write(self, step: int, **scalars: float) -> None:
+        """Write each value under its name."""
+        import tensorflow as tf
+
+        with self._writer.as_default(step):
+            for name, value in scalars.items():
+                tf.summary.scalar(name, value)
+
+    def __enter__(self) -> Board:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._writer.close()

@@ -1,0 +1,100 @@
+"""Check what trainings were given before the first image: data, batch, cores, mpirun, hosts and checkpoints."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+import pytest
+
+from resnet_fixtures.errors import InputError
+from resnet_fixtures.fixture_use import parameter, uses
+from resnet_fixtures.live import LiveTerminal
+from resnet_fixtures.markers import precision_of
+from resnet_fixtures.training_orders import ALONE, DEFAULT_RANKS, convergence_order, make_layout, trial_order
+from resnet_fixtures.training_runs import plan_launch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from resnet_fixtures.suite import Suite
+    from resnet_fixtures.training.layout import Layout
+    from resnet_fixtures.training.order import Order
+
+TIMED, CONVERGING = "timed_training", "convergence_training"  # the fixtures that train
+
+
+def prepare_trainings(config: pytest.Config, suite: Suite, items: Iterable[pytest.Item]) -> None:
+    """Refuse what no training could begin with; with --mpi-dry-run show mpirun's arguments and skip them all."""
+    trainings = [item for item in items if uses(item, TIMED) or uses(item, CONVERGING)]
+    options = suite.options.training
+    layouts = {layout_of(suite, item) for item in trainings}
+    for layout in sorted(layouts, key=lambda layout: layout.processes):
+        check_layout(config, suite, layout)
+    if options.dry_run:
+        for item in trainings:
+            item.add_marker(pytest.mark.skip(reason="--mpi-dry-run starts nothing"))
+        return
+    for item in trainings:
+        check_order(make_order(suite, item))
+
+
+def layout_of(suite: Suite, item: pytest.Item) -> Layout:
+    """Return the processes that a test trains with: a trial one alone, unless it is marked distributed."""
+    options = suite.options.training
+    if item.get_closest_marker("distributed"):
+        return make_layout(options, DEFAULT_RANKS)
+    return make_layout(options) if uses(item, CONVERGING) else ALONE
+
+
+def check_layout(config: pytest.Config, suite: Suite, layout: Layout) -> None:
+    """Refuse processes without a core, without an mpirun or mpi4py, and hosts that cannot be reached."""
+    launch = plan_launch(suite, layout)
+    if not layout.needs_mpirun:
+        return
+    if find_spec("mpi4py") is None:
+        raise InputError("--mpi-num-processes needs mpi4py: pip install 'resnet-fixtures[mpi]'.")
+    if suite.options.training.dry_run:
+        LiveTerminal(config).write(launch.describe())
+    elif layout.hostnames:
+        from resnet_fixtures.training.mpirun import find_mpirun, refuse_unreachable_hosts
+
+        refuse_unreachable_hosts(find_mpirun(suite.environ), layout.hostnames, suite.environ)
+
+
+def make_order(suite: Suite, item: pytest.Item) -> Order | None:
+    """Return the order of a test's first run; None where its data are made only when it runs: the digits."""
+    precision, layout = precision_of(item), layout_of(suite, item)
+    assert precision is not None, "markers have checked it"
+    if uses(item, TIMED):
+        return trial_order(suite, precision, parameter(item, "batch_size"), layout)
+    location = suite.options.data_location
+    return convergence_order(suite, precision, layout, location) if location else None
+
+
+def check_order(order: Order | None) -> None:
+    """Refuse data that cannot be trained on, and a checkpoint that is broken or belongs to another training."""
+    if order is None:
+        return
+    data = "dummy"
+    if order.data_location:
+        from resnet_fixtures.data.imagenet import find_split
+
+        split = find_split(order.data_location, "train")
+        check_shards(order, len(split.files))
+        order.recipe.steps_per_epoch(split.images)
+        data = split.digest()
+    if order.checkpoint and order.checkpoint.exists():
+        from resnet_fixtures.training.checkpoint import CheckpointFolder
+
+        with CheckpointFolder(order.checkpoint) as folder:
+            folder.load(order.recipe, data)
+
+
+def check_shards(order: Order, shards: int) -> None:
+    """Refuse more processes than files: each reads files of its own."""
+    if shards < order.recipe.ranks:
+        raise InputError(
+            f"{order.data_location} has {shards} train-*-of-* files for {order.recipe.ranks} processes: "
+            "write more files, or pass a smaller --mpi-num-processes."
+        )

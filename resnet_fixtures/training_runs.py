@@ -1,0 +1,151 @@
+"""Start a training's processes and show what they tell: progress bar, log, MLPerf's log."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from resnet_fixtures.atomic_file import write_atomically
+from resnet_fixtures.errors import RunError
+from resnet_fixtures.live import LiveTerminal
+from resnet_fixtures.mlperf.training_log import format_log
+from resnet_fixtures.report.seed_log import SeedLog, open_seed_log
+from resnet_fixtures.suite import SUITE, Suite
+from resnet_fixtures.training.events import Begun, Evaluated, Event, Step
+from resnet_fixtures.training.launch import Launch, make_launch
+from resnet_fixtures.training.mpirun import find_mpirun
+from resnet_fixtures.training.ranks import run_ranks
+from resnet_fixtures.training.record import TrainingRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    import pytest
+
+    from resnet_fixtures.training.layout import Layout
+    from resnet_fixtures.training.order import Order
+
+
+@dataclass(frozen=True)
+class FinishedTraining:
+    """What a training told, and the log that it left."""
+
+    order: Order
+    record: TrainingRecord
+    log_path: Path
+
+    def write_result(self, fields: Mapping[str, object]) -> None:
+        """Write the result fields beside the log, under its name with .json."""
+        write_atomically(self.log_path.with_suffix(".json"), json.dumps(fields, indent=2).encode() + b"\n")
+
+
+def run_training(request: pytest.FixtureRequest, order: Order, layout: Layout, title: str) -> FinishedTraining:
+    """Train to the order's end; RunError for a rank that died, InputError for an order that was refused."""
+    suite: Suite = request.config.stash[SUITE]
+    live = LiveTerminal(request.config)
+    is_verbose = request.config.option.verbose > 0
+    record = TrainingRecord()
+    with ExitStack() as stack:
+        log = stack.enter_context(
+            open_seed_log(
+                suite.options.output_dir,
+                order.recipe.precision,
+                datetime.now().astimezone(),
+                live.write if is_verbose else None,
+                "training",
+            )
+        )
+        bar = stack.enter_context(TrainingProgress(request.config, title))
+        launch = plan_launch(suite, layout)
+        if is_verbose and layout.needs_mpirun:
+            live.announce(launch.describe())
+        events = stack.enter_context(run_ranks(launch, order, suite.environ))
+        lines = LossLines(log, suite.options.training.log_every)
+        follow(events, (record.add, bar.update, lines.update))
+        if record.log:
+            write_atomically(log.path.with_suffix(".mlperf.log"), format_log(record.log).encode())
+        log.locate()
+    if record.ended is None:
+        raise RunError(f"The training of {title} ended without saying so: see its log {log.path}.")
+    return FinishedTraining(order, record, log.path)
+
+
+def plan_launch(suite: Suite, layout: Layout) -> Launch:
+    """Return the command that starts the ranks; InputError where there is no mpirun, or no core for each."""
+    mpirun = find_mpirun(suite.environ) if layout.needs_mpirun else None
+    return make_launch(layout, suite.topology, suite.plan, mpirun, suite.environ)
+
+
+def follow(events: Iterable[Event], listeners: Iterable[Callable[[Event], object]]) -> None:
+    """Tell every listener every event."""
+    listening = tuple(listeners)
+    for event in events:
+        for listener in listening:
+            listener(event)
+
+
+@dataclass
+class LossLines:
+    """Logs the first loss and every `log_every`th behind it, as the launcher's scripts do, and each evaluation."""
+
+    log: SeedLog
+    log_every: int
+    seconds: float | None = field(default=None, init=False)
+
+    def update(self, event: Event) -> None:
+        """Log what the event says."""
+        if isinstance(event, Evaluated):
+            self.log.accuracy(event.images, event.top1, event.correct5 / event.images, None)
+        if not isinstance(event, Step):
+            return
+        done = event.number - 1
+        if self.seconds is not None:
+            self.seconds += event.seconds
+        if self.seconds is None or done % self.log_every == 0:
+            self.log.loss(done, event.loss, self.seconds)
+            self.seconds = 0.0
+
+
+class TrainingProgress:
+    """A progress bar with loss, top-1, rate and time left, past pytest's capture; drawn rarely without a terminal."""
+
+    def __init__(self, config: pytest.Config, title: str) -> None:
+        from tqdm import tqdm
+
+        self._live = LiveTerminal(config)
+        self._notes: dict[str, str] = {}
+        interval_s = 0.5 if sys.stderr.isatty() else 30.0
+        with self._live.uncaptured():
+            self._bar = tqdm(
+                desc=title, unit=" steps", file=sys.stderr, leave=False, disable=hasattr(config, "workerinput"),
+                mininterval=interval_s, delay=interval_s,
+            )  # fmt: skip
+
+    def update(self, event: Event) -> None:
+        """Show what the event says."""
+        match event:
+            case Begun():
+                self._bar.total, self._bar.initial = event.steps, event.step
+                self._bar.n = event.step
+            case Step():
+                self._notes["loss"] = f"{event.loss:.4f}"
+                self._advance(event.number)
+            case Evaluated():
+                self._notes["top-1"] = f"{event.top1:.4f}"
+
+    def _advance(self, step: int) -> None:
+        with self._live.uncaptured():
+            self._bar.set_postfix(self._notes, refresh=False)
+            self._bar.update(step - self._bar.n)
+
+    def __enter__(self) -> TrainingProgress:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        with self._live.uncaptured():
+            self._bar.close()
