@@ -14,6 +14,7 @@ from resnet_fixtures.fixture_use import is_ours, parameter, parametrized_by_hand
 from resnet_fixtures.precision import Precision
 from resnet_fixtures.suite import SUITE, Suite, is_distributed
 from resnet_fixtures.timing.replay import ReplayClock
+from resnet_fixtures.training.recipe import TRAINED_PRECISIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,6 +35,7 @@ MODES = ("online", "batch")
 PERF_BATCH_SIZES = (1, 128)
 ACCURACY_BATCH_SIZES = (100,)
 TRAINING_BATCH_SIZES = (16,)
+TRAINING_FIXTURES = ("timed_training", "convergence_training")
 TRAINING_MARKERS = ("training", "distributed", "mlperf")
 
 
@@ -54,7 +56,7 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
     item = metafunc.definition
     by_hand = parametrized_by_hand(item)
     if uses(item, "precision") and "precision" not in by_hand:
-        metafunc.parametrize("precision", tuple(Precision), ids=str, indirect=True)
+        metafunc.parametrize("precision", _precisions(item), ids=str, indirect=True)
     if uses(item, "batch_size") and "batch_size" not in by_hand:
         sizes = batch_sizes(metafunc.config.stash[SUITE], item) or (NoBatchSize.NONE,)
         metafunc.parametrize("batch_size", sizes, ids=_name_size, indirect=True)
@@ -71,6 +73,10 @@ def _default_batch_sizes(item: pytest.Item) -> tuple[int, ...]:
     if item.get_closest_marker("accuracy"):
         return ACCURACY_BATCH_SIZES
     return TRAINING_BATCH_SIZES if item.get_closest_marker("training") else PERF_BATCH_SIZES
+
+
+def _precisions(item: pytest.Item) -> tuple[Precision, ...]:
+    return TRAINED_PRECISIONS if any(uses(item, name) for name in TRAINING_FIXTURES) else tuple(Precision)
 
 
 def mark_precision(item: pytest.Item) -> None:
@@ -115,8 +121,14 @@ def times_inference_alone(config: pytest.Config) -> bool:
     if not config.getoption("benchmark_only", False):
         return False
     expression = config.getoption("markexpr", "")
-    folders = {part for argument in config.args for part in Path(argument.partition("::")[0]).parts}
+    folders = {part for argument in config.args for part in _parts_below_root(config, argument)}
     return "training" not in folders and not any(marker in expression for marker in TRAINING_MARKERS)
+
+
+def _parts_below_root(config: pytest.Config, argument: str) -> tuple[str, ...]:
+    """Split an argument's path; the folders that the whole project lies in say nothing of the test."""
+    path = config.invocation_params.dir / argument.partition("::")[0]
+    return path.relative_to(config.rootpath).parts if path.is_relative_to(config.rootpath) else path.parts
 
 
 def precision_of(item: pytest.Item) -> Precision | None:
@@ -193,7 +205,9 @@ def _check_mode(item: pytest.Item) -> None:
 
 
 def _check_precision(item: pytest.Item) -> None:
-    by_hand = uses(item, "frozen_graph") and "precision" in parametrized_by_hand(item)
-    if by_hand and precision_of(item) is None:
-        names = ", ".join(map(str, Precision))
+    is_training = any(uses(item, name) for name in TRAINING_FIXTURES)
+    possible = TRAINED_PRECISIONS if is_training else tuple(Precision)
+    by_hand = (is_training or uses(item, "frozen_graph")) and "precision" in parametrized_by_hand(item)
+    if by_hand and precision_of(item) not in possible:
+        names = ", ".join(map(str, possible))
         raise pytest.UsageError(f"{item.nodeid}: its precision is none: parametrize it with some of {names}.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -18,11 +17,10 @@ from resnet_fixtures.live import LiveTerminal
 from resnet_fixtures.markers import precision_of, runnable, selected_precisions
 from resnet_fixtures.precision import Precision
 from resnet_fixtures.suite import CLEANUP, SUITE, Suite, environment, is_controller, is_distributed
-from resnet_fixtures.training_preflight import prepare_trainings
+from resnet_fixtures.training_preflight import TIMED, check_folder, prepare_trainings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
     from typing import Any
 
 WORKER_ERROR = "resnet_fixtures_error"  # what a worker of xdist tells its controller
@@ -56,6 +54,8 @@ def check_combinations(config: pytest.Config, suite: Suite) -> None:
         raise InputError("--benchmark-only times and -n runs tests side by side: leave -n out, or pass -n 0.")
     if only_timing and suite.options.accuracy_only:
         raise InputError("--benchmark-only and --accuracy-only exclude each other: pass one of them.")
+    if suite.options.training.fine_tune and "base_learning_rate" in suite.options.training.recipe:
+        raise InputError("--fine-tune and --base-learning-rate both set the learning rate: pass one of them.")
     if suite.options.cores_per_instance is not None:
         instance_plans(suite.topology, suite.plan, suite.options.cores_per_instance)
 
@@ -88,14 +88,17 @@ def make_ready(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
 def check_inputs(config: pytest.Config, suite: Suite, items: Sequence[pytest.Item]) -> None:
     """Load the graphs and find the images that were given, and look at the output folder if a test will write there."""
     if any(uses(item, name) for item in items for name in WRITERS):
-        _check_output_folder(suite.options.output_dir)
+        check_folder("--output-dir", suite.options.output_dir)
     _check_histogram(config)
     prepare_graphs(config, suite, items)
-    if suite.options.data_location is not None:
+    trials = [item for item in items if uses(item, TIMED)]  # they look at the train split alone
+    if suite.options.data_location is not None and (len(trials) < len(items) or not items):
         from resnet_fixtures.data.imagenet import find_split
 
         suite.split = find_split(suite.options.data_location)
-    _check_batch_size(suite, max(_batch_sizes(items), default=0))
+    others = [item for item in items if item not in trials]
+    _check_split_size(suite, max(_batch_sizes(others), default=0))
+    _check_memory(suite, max(_batch_sizes(items), default=0))
     prepare_trainings(config, suite, items)
 
 
@@ -139,12 +142,15 @@ def _batch_sizes(items: Sequence[pytest.Item]) -> list[int]:
     return [size for item in full if isinstance(size := parameter(item, "batch_size"), int)]
 
 
-def _check_batch_size(suite: Suite, largest: int) -> None:
+def _check_split_size(suite: Suite, largest: int) -> None:
     if suite.split is not None and largest > suite.split.images:
         raise InputError(
             f"--data-location {suite.options.data_location} has {suite.split.images} images, "
             f"less than a batch of {largest}: pass a smaller --batch-size."
         )
+
+
+def _check_memory(suite: Suite, largest: int) -> None:
     memory_bytes = machine_facts(suite.topology, suite.isa)["memory_bytes"]
     needed_bytes = largest * 224**2 * BYTES_PER_PIXEL
     if isinstance(memory_bytes, int) and needed_bytes > memory_bytes:
@@ -152,14 +158,6 @@ def _check_batch_size(suite: Suite, largest: int) -> None:
             f"--batch-size {largest} takes {needed_bytes / 2**30:.0f} GiB for its images alone, "
             f"this machine has {memory_bytes / 2**30:.0f} GiB: pass a smaller one."
         )
-
-
-def _check_output_folder(folder: Path) -> None:
-    existing = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(parent))
-    if not existing.is_dir():
-        raise InputError(f"--output-dir {folder}: {existing} is no folder: pass a folder that you may write to.")
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise InputError(f"--output-dir {folder}: {existing} may not be written: pass a folder that you may write to.")
 
 
 def _check_histogram(config: pytest.Config) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from resnet_fixtures.errors import RunError
@@ -13,13 +14,14 @@ from resnet_fixtures.timing.benchmark_adaptor import record
 from resnet_fixtures.timing.measurement import MIN_WARMUP_STEPS, Measurement
 from resnet_fixtures.timing.replay import replay
 from resnet_fixtures.training.digits import DIGITS_ARCHITECTURE
+from resnet_fixtures.training.kernels import TrainingKernels, executed_kernels
 from resnet_fixtures.training.record import LossTrend, loss_trend
 from resnet_fixtures.training_orders import ALONE, DEFAULT_RANKS, MIN_TRIAL_STEPS, make_layout, trial_order
 from resnet_fixtures.training_runs import FinishedTraining, run_training
 from resnet_fixtures.versions import result_versions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pytest
 
@@ -51,6 +53,7 @@ class TimedTraining:
 
     def __call__(self, layout: Layout = ALONE) -> TrainingTrial:
         """Train on so many processes; RunError for too few steps to time."""
+        kernels = {"kernels": self.kernels.as_dict()}  # looked for before anything is timed
         self.benchmark.group = f"training-{self.precision}-bs{self.batch_size}"
         order = trial_order(self._suite, self.precision, self.batch_size, layout)
         title = f"{self.precision} training, {layout.processes} x {self.batch_size} images"
@@ -60,8 +63,13 @@ class TimedTraining:
         assert trend is not None, "measure_steps has counted the steps"
         clock = self.request.node.get_closest_marker("benchmark").kwargs["timer"]
         replay(self.benchmark, clock, measurement.steps_s)
-        self._record(training, layout, measurement, trend)
+        self._record(training, layout, measurement, {**kernels, **loss_fields(trend)})
         return TrainingTrial(measurement, trend)
+
+    @cached_property
+    def kernels(self) -> TrainingKernels:
+        """Proof of the kernels that a step runs, found in a process of its own."""
+        return executed_kernels(self.precision, self._suite.plan, self._suite.isa, self._suite.environ)
 
     @property
     def distributed_layout(self) -> Layout:
@@ -72,13 +80,14 @@ class TimedTraining:
     def _suite(self) -> Suite:
         return self.request.config.stash[SUITE]
 
-    def _record(self, training: FinishedTraining, layout: Layout, measurement: Measurement, trend: LossTrend) -> None:
+    def _record(
+        self, training: FinishedTraining, layout: Layout, measurement: Measurement, more: Mapping[str, object]
+    ) -> None:
         steps = training.record.steps[len(measurement.warmup_s) :]
         facts = {
             **training_facts(self._suite, training, layout),
             "mode": "training",
-            "loss_first": trend.first,
-            "loss_last": trend.last,
+            **more,
             "input_share": share_of_step([step.input_s for step in steps], steps),
             "communication_share": share_of_step([step.communication_s for step in steps], steps),
         }
@@ -90,6 +99,11 @@ class TimedTraining:
         self.request.node.stash[RESULT] = fields
         for name in ("images_per_s", "latency_median_s", "loss_first", "loss_last"):
             self.request.node.user_properties.append((name, fields[name]))
+
+
+def loss_fields(trend: LossTrend) -> dict[str, object]:
+    """Name where the loss went as the result file does."""
+    return {"loss_first": trend.first, "loss_last": trend.last}
 
 
 def training_facts(suite: Suite, training: FinishedTraining, layout: Layout) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -11,11 +12,19 @@ from resnet_fixtures.errors import InputError
 from resnet_fixtures.fixture_use import parameter, uses
 from resnet_fixtures.live import LiveTerminal
 from resnet_fixtures.markers import precision_of
-from resnet_fixtures.training_orders import ALONE, DEFAULT_RANKS, convergence_order, make_layout, trial_order
+from resnet_fixtures.training_orders import (
+    ALONE,
+    DEFAULT_RANKS,
+    MIN_TRIAL_STEPS,
+    convergence_order,
+    make_layout,
+    trial_order,
+)
 from resnet_fixtures.training_runs import plan_launch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from resnet_fixtures.suite import Suite
     from resnet_fixtures.training.layout import Layout
@@ -35,8 +44,14 @@ def prepare_trainings(config: pytest.Config, suite: Suite, items: Iterable[pytes
         for item in trainings:
             item.add_marker(pytest.mark.skip(reason="--mpi-dry-run starts nothing"))
         return
+    check_folders(suite)
+    if options.train_steps and options.train_steps < MIN_TRIAL_STEPS and any(uses(item, TIMED) for item in trainings):
+        raise InputError(
+            f"--train-steps {options.train_steps} is too short a trial to be timed: pass {MIN_TRIAL_STEPS} or more."
+        )
     for item in trainings:
-        check_order(make_order(suite, item))
+        for order in make_orders(config, suite, item):
+            check_order(order)
 
 
 def layout_of(suite: Suite, item: pytest.Item) -> Layout:
@@ -62,20 +77,44 @@ def check_layout(config: pytest.Config, suite: Suite, layout: Layout) -> None:
         refuse_unreachable_hosts(find_mpirun(suite.environ), layout.hostnames, suite.environ)
 
 
-def make_order(suite: Suite, item: pytest.Item) -> Order | None:
-    """Return the order of a test's first run; None where its data are made only when it runs: the digits."""
+def make_orders(config: pytest.Config, suite: Suite, item: pytest.Item) -> Iterator[Order]:
+    """Give the orders of a test's runs."""
     precision, layout = precision_of(item), layout_of(suite, item)
     assert precision is not None, "markers have checked it"
     if uses(item, TIMED):
-        return trial_order(suite, precision, parameter(item, "batch_size"), layout)
-    location = suite.options.data_location
-    return convergence_order(suite, precision, layout, location) if location else None
+        yield trial_order(suite, precision, parameter(item, "batch_size"), layout)
+    if uses(item, CONVERGING):
+        location = suite.options.data_location or make_digits(config, suite)
+        for run in range(suite.options.training.mlperf_runs):
+            yield convergence_order(suite, precision, layout, location, run)
 
 
-def check_order(order: Order | None) -> None:
+def make_digits(config: pytest.Config, suite: Suite) -> Path:
+    """Return the folder of the digits' records."""
+    from resnet_fixtures.training.embedded_digits import EmbeddedDigits
+
+    return EmbeddedDigits(suite.plan, suite.topology, suite.environ, LiveTerminal(config).announce).folder()
+
+
+def check_folders(suite: Suite) -> None:
+    """Refuse folders of a training that cannot be made or written."""
+    options = suite.options.training
+    for name, folder in (("--checkpoint", options.checkpoint), ("--tensorboard", options.tensorboard)):
+        if folder is not None:
+            check_folder(name, folder)
+
+
+def check_folder(option: str, folder: Path) -> None:
+    """Refuse an option's folder that cannot be made or written."""
+    existing = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(parent))
+    if not existing.is_dir():
+        raise InputError(f"{option} {folder}: {existing} is no folder: pass a folder that you may write to.")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise InputError(f"{option} {folder}: {existing} may not be written: pass a folder that you may write to.")
+
+
+def check_order(order: Order) -> None:
     """Refuse data that cannot be trained on, and a checkpoint that is broken or belongs to another training."""
-    if order is None:
-        return
     data = "dummy"
     if order.data_location:
         from resnet_fixtures.data.imagenet import find_split

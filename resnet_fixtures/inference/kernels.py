@@ -80,7 +80,7 @@ class KernelProof:
         """Say what was found."""
         verdict = "native" if self.is_native else "emulated" if self.is_precision_proven else "not what ran"
         executed = {what: counts for what, counts in self._convolutions().items() if counts}
-        parts = [f"{counts.total()} in {what} ({_list(counts)})" for what, counts in executed.items()]
+        parts = [f"{counts.total()} in {what} ({list_counts(counts)})" for what, counts in executed.items()]
         rest = self.graph_convolutions - sum(counts.total() for counts in executed.values())
         return (
             f"{self.precision} is {verdict} on {self.isa.model} ({self.isa.name}): "
@@ -135,6 +135,13 @@ def _cache_key(order: ChildOrder, isa: Isa, environ: Mapping[str, str]) -> dict[
         "precision": order.precision,
         "batch_size": order.batch_size,
         "intra": order.plan.intra,
+        **machine_key(isa, environ),
+    }
+
+
+def machine_key(isa: Isa, environ: Mapping[str, str]) -> dict[str, object]:
+    """Name what decides about kernels besides the graph: CPU, environment, and our reading of oneDNN's words."""
+    return {
         "cpu": [isa.model, *sorted(isa.flags)],
         "environment": {
             name: value
@@ -172,5 +179,6 @@ def _summarise(output: str) -> bytes:
     return json.dumps(found).encode()
 
 
-def _list(counts: Counter[str]) -> str:
+def list_counts(counts: Counter[str]) -> str:
+    """Say how often each implementation ran, the most frequent first."""
     return ", ".join(f"{count} {implementation}" for implementation, count in counts.most_common())

@@ -21,6 +21,7 @@ def trial_lines(results: Sequence[Result]) -> list[str]:
             f"Loss {result['loss_first']:.4f} at first, {result['loss_last']:.4f} at last (medians of a quarter); of a "
             f"step, {result['input_share']:.1%} is input and {result['communication_share']:.1%} communication."
         )
+        notes.append(result["kernels"]["sentence"])
         lines.extend(f"    {note}" for note in notes)
     return lines
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 def test_training_trial(timed_training: TimedTraining) -> None:
     """One process."""
     trial = timed_training()
+    assert timed_training.kernels.is_precision_proven, timed_training.kernels.sentence
     assert trial.trend.is_falling, trial.trend.sentence
 
 
@@ -26,4 +27,5 @@ def test_training_trial(timed_training: TimedTraining) -> None:
 def test_distributed_trial(timed_training: TimedTraining) -> None:
     """The processes of --mpi-num-processes, or two, that train one model."""
     trial = timed_training(timed_training.distributed_layout)
+    assert timed_training.kernels.is_precision_proven, timed_training.kernels.sentence
     assert trial.trend.is_falling, trial.trend.sentence

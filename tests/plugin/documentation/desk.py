@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from tests.plugin.documentation.blocks import Block
 
 REPOSITORY = Path(__file__).parents[3]
-CHECKED_OUT = ("pytest.ini", "conftest.py", "constraints.txt", "tests/perf", "tests/accuracy")
+CHECKED_OUT = ("pytest.ini", "conftest.py", "constraints.txt", "tests/perf", "tests/accuracy", "tests/training")
 GRAPHS = ("int8.pb", "fp32.pb", "bf16.pb")
-SHORT = "--warmup-steps 3 --steps 6 --max-time 2"  # what a command says itself comes later and wins
+SHORT = "--warmup-steps 3 --steps 6 --max-time 2 --stop-threshold 0"  # what a command says itself comes later and wins
 FOREIGN = re.compile(r"PYTEST_|TF_CPP_|OMP_|KMP_")  # set by the pytest run that runs these tests
 INSTALLATION = "python3 -m venv .venv && .venv/bin/pip install "
 TIMEOUT_S = 180.0
