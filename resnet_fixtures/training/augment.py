@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from resnet_fixtures.data.preprocess import Preprocessing, decode_and_preprocess, is_acceptable_size
 from resnet_fixtures.training.recipe import Augmentation
 
@@ -42,12 +40,9 @@ def decode_and_augment(jpeg: tf.Tensor, augmentation: Augmentation, image_size: 
 def _crop_and_flip(jpeg: tf.Tensor, preprocessing: Preprocessing, seed: tf.Tensor) -> tf.Tensor:
     import tensorflow as tf
 
-    shape = (preprocessing.image_size, preprocessing.image_size, 3)
     pixels = tf.image.decode_and_crop_jpeg(jpeg, _draw_window(jpeg, seed), channels=3)
-    image = tf.image.resize(pixels, shape[:2])
-    # As an image of their own: TensorFlow takes ten times as long to spread three numbers over the pixels.
-    means = np.broadcast_to(np.array(preprocessing.channel_means, np.float32), shape)
-    return tf.image.stateless_random_flip_left_right(image, seed + NEXT_DRAW) - means
+    image = tf.image.resize(pixels, [preprocessing.image_size] * 2)
+    return tf.image.stateless_random_flip_left_right(image, seed + NEXT_DRAW) - preprocessing.mean_image
 
 
 def _draw_window(jpeg: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
