@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from resnet_fixtures.data.dummy import dummy_images
+from resnet_fixtures.errors import InputError
 from resnet_fixtures.graph.freeze import freeze
 from resnet_fixtures.graph.frozen import load_frozen_graph
 from resnet_fixtures.graph.resnet50 import Architecture
@@ -68,6 +69,68 @@ def test_trainable_are_all_but_the_statistics(built: Built) -> None:
     trainable = {variable.path for variable in built[0].trainable_variables}
     assert len(trainable) == 53 * 3 + 2
     assert not any("moving" in path for path in trainable)
+
+
+@pytest.fixture(scope="module")
+def bf16() -> Built:
+    return build_model(ARCHITECTURE, Precision.BF16)
+
+
+def test_bf16_keeps_variables_and_logits_in_float32(built: Built, bf16: Built) -> None:
+    model, layers = bf16
+    layers.load(built[1].weights())
+    assert {str(variable.dtype) for variable in model.variables} == {"float32"}
+    tensors = [layer.output for layer in model.layers[1:-1]]
+    assert {str(tensor.dtype) for tensor in tensors} == {"bfloat16"}
+    images = dummy_images(3, ARCHITECTURE.image_size) / np.float32(1000)
+    logits, expected = (np.asarray(one(images, training=False)) for one in (model, built[0]))
+    assert logits.dtype == np.float32
+    assert 0 < np.abs(logits - expected).max() < 0.05 * np.abs(expected).max()
+
+
+def test_loaded_weights_come_back_bit_for_bit(built: Built, bf16: Built) -> None:
+    weights = {name: weight + np.float32(1) for name, weight in built[1].weights().items()}
+    bf16[1].load(weights)
+    again = bf16[1].weights()
+    assert again.keys() == weights.keys()
+    assert all(again[name].tobytes() == weight.tobytes() for name, weight in weights.items())
+
+
+def test_weights_of_another_architecture_are_refused(bf16: Built) -> None:
+    layers = bf16[1]
+    before = layers.weights()
+    weights = {name: weight + np.float32(1) for name, weight in before.items()}
+    lacking = {name: weight for name, weight in weights.items() if name != "dense/bias"}
+    with pytest.raises(
+        InputError, match=r"^The array dense/bias is missing: pass a checkpoint of this architecture\.$"
+    ):
+        layers.load(lacking)
+    with pytest.raises(InputError, match=r"^The array conv1/kernel has shape \(3,\) instead of \(7, 7, 3, 4\): "):
+        layers.load(weights | {"conv1/kernel": np.zeros(3, np.float32)})
+    with pytest.raises(InputError, match=r"^The array conv9/kernel is unknown: "):
+        layers.load(weights | {"conv9/kernel": np.zeros(3, np.float32)})
+    assert all(np.array_equal(weight, before[name]) for name, weight in layers.weights().items())
+
+
+def test_initial_weights_depend_on_the_seed_alone() -> None:
+    import keras
+
+    keras.utils.set_random_seed(11)
+    first = build_model(ARCHITECTURE, seed=2)[1].weights()
+    again, other = (build_model(ARCHITECTURE, Precision.BF16, seed=seed)[1].weights() for seed in (2, 3))
+    kernels = [name for name in first if name.endswith("/kernel")]
+    assert all(np.array_equal(first[name], again[name]) for name in first)
+    assert not any(np.array_equal(first[name], other[name]) for name in kernels)
+    assert len({first[name].tobytes() for name in kernels}) == len(kernels) == 54
+
+
+def test_kernels_are_drawn_as_he_et_al_have_it() -> None:
+    weights = build_model(Architecture(width=64, classes=11, image_size=32))[1].weights()
+    for name in ("conv1/kernel", "stage3/block2/conv2/kernel", "stage5/block1/projection/kernel"):
+        fan_in = np.prod(weights[name].shape[:-1])
+        assert weights[name].std() == pytest.approx(np.sqrt(2 / fan_in), rel=0.03)
+        assert abs(weights[name].mean()) < 0.05 * weights[name].std()
+    assert weights["dense/kernel"].std() == pytest.approx(0.01, rel=0.03)
 
 
 def test_blocks_start_as_identity() -> None:
