@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from enum import Enum
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
