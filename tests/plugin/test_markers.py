@@ -4,11 +4,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from resnet_fixtures.hardware.topology import read_topology
 from resnet_fixtures.markers import MARKERS, precision_of, runnable, selected_precisions
 from resnet_fixtures.precision import Precision
 from tests.plugin.conftest import TESTS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from tests.plugin.conftest import SplitWriter, SuiteRunner
@@ -133,3 +135,113 @@ def test_selected_precisions_are_those_that_run(pytester: pytest.Pytester) -> No
     )
     assert selected_precisions(items) == (Precision.FP32,)
     assert [item.name for item in runnable(items)] == ["test_it[fp32]"]
+
+
+TRAINING = TESTS / "training"
+TRAINING_MODULE = """
+import pytest
+
+def test_speed(timed_inference): pass
+
+@pytest.mark.training
+def test_trial(timed_training): pass
+
+@pytest.mark.training
+@pytest.mark.parametrize("precision", ["bf16"])
+def test_target(precision, convergence_training): pass
+"""
+
+
+def select(run_suite: SuiteRunner, *arguments: object, tests: Sequence[object] = (TESTS,)) -> set[str]:
+    """Name the selected tests without their parameters."""
+    ignored = ("--ignore", TESTS / "plugin") if tests == (TESTS,) else ()
+    result = run_suite("--collect-only", "-q", *arguments, *ignored, tests=tests)
+    return {line.rpartition("::")[2].partition("[")[0] for line in result.outlines if "::" in line}
+
+
+INFERENCE_TESTS = {"test_online_inference", "test_batch_inference", "test_digits_accuracy", "test_imagenet_accuracy"}
+TRIALS = {"test_training_trial", "test_distributed_trial"}
+TRAININGS = TRIALS | {"test_mlperf_convergence"}
+
+
+def test_trainings_have_their_precisions_and_batch_size(pytester: pytest.Pytester, run_suite: SuiteRunner) -> None:
+    pytester.makepyfile(TRAINING_MODULE)
+    assert collect(run_suite, "-k", "trial or target") == ["trial[fp32-bs16]", "trial[bf16-bs16]", "target[bf16]"]
+    assert collect(run_suite, "-k", "trial", "-m", "bf16", "--batch-size=2,4") == ["trial[bf16-bs2]", "trial[bf16-bs4]"]
+
+
+@pytest.mark.parametrize("arguments", [(), ("--benchmark-only",), ("--benchmark-only", "-m", "not int8")])
+def test_benchmark_only_times_inference_alone(run_suite: SuiteRunner, arguments: tuple[str, ...]) -> None:
+    selected = select(run_suite, *arguments)
+    assert selected >= {"test_online_inference", "test_batch_inference"}
+    assert selected & TRAININGS == (set() if arguments else TRAININGS)
+
+
+@pytest.mark.parametrize(
+    ("marker", "names"),
+    [
+        ("training", TRAININGS),
+        ("training and fp32", TRAININGS),
+        ("distributed", {"test_distributed_trial"}),
+        ("mlperf", {"test_mlperf_convergence"}),
+    ],
+)
+def test_benchmark_only_trains_where_a_marker_says_so(run_suite: SuiteRunner, marker: str, names: set[str]) -> None:
+    assert select(run_suite, "--benchmark-only", "-m", marker) == names
+
+
+@pytest.mark.parametrize(
+    "place", [TRAINING, TRAINING / "test_trial.py", f"{TRAINING}/test_trial.py::test_training_trial"]
+)
+def test_benchmark_only_trains_where_the_folder_is_named(run_suite: SuiteRunner, place: object) -> None:
+    assert "test_training_trial" in select(run_suite, "--benchmark-only", tests=(place,))
+
+
+def test_folder_that_the_project_lies_in_names_no_training(pytester: pytest.Pytester, run_suite: SuiteRunner) -> None:
+    project = pytester.mkdir("training")
+    (project / "pytest.ini").write_text("[pytest]")
+    (project / "test_it.py").write_text(TRAINING_MODULE)
+    assert select(run_suite, "--benchmark-only", tests=(project,)) == {"test_speed"}
+    assert select(run_suite, tests=(project,)) == {"test_speed", "test_trial", "test_target"}
+
+
+def test_train_steps_are_a_trial_s(run_suite: SuiteRunner) -> None:
+    result = run_suite("--train-steps=20", "-m", "mlperf", "-rs", tests=[TRAINING])
+    result.assert_outcomes(skipped=2, deselected=4)
+    result.stdout.fnmatch_lines(["SKIPPED * --train-steps asks for a trial: leave it out to train to the target"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("-n", "2"), "timing tests do not run side by side: leave -n out to time"),
+        (("--benchmark-disable",), "nothing would be measured: leave --benchmark-disable out to time"),
+    ],
+)
+def test_trials_that_would_not_be_timed_are_skipped(
+    run_suite: SuiteRunner, arguments: tuple[str, ...], reason: str
+) -> None:
+    result = run_suite(*arguments, "-m", "not mlperf", "-rs", tests=[TRAINING])
+    assert {name: count for name, count in result.parseoutcomes().items() if name != "deselected"} == {"skipped": 4}
+    result.stdout.fnmatch_lines([f"SKIPPED * {reason}"])
+
+
+def test_several_processes_are_asked_for_on_imagenet(run_suite: SuiteRunner, write_validation: SplitWriter) -> None:
+    location = write_validation([1, 2])
+    result = run_suite(f"--data-location={location}", "-m", "distributed", "-rs", tests=[TRAINING])
+    result.assert_outcomes(skipped=2, deselected=4)
+    result.stdout.fnmatch_lines(["SKIPPED * trains in several processes: pass --mpi-num-processes N"])
+
+
+def test_several_processes_need_as_many_cores(run_suite: SuiteRunner) -> None:
+    result = run_suite("--num-cores=1", "-m", "distributed", "-rs", tests=[TRAINING])
+    result.assert_outcomes(skipped=2, deselected=4)
+    result.stdout.fnmatch_lines(["SKIPPED * two processes need two cores, and this run has one"])
+
+
+@pytest.mark.skipif(len(read_topology().physical) < 2, reason="needs 2 cores")
+def test_several_processes_need_mpi4py(run_suite: SuiteRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("resnet_fixtures.markers.find_spec", lambda name: None)
+    result = run_suite("-m", "distributed", "-rs", tests=[TRAINING])
+    result.assert_outcomes(skipped=2, deselected=4)
+    result.stdout.fnmatch_lines(["SKIPPED * needs mpirun and mpi4py: pip install 'resnet-fixtures[[]mpi[]]'"])

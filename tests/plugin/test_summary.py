@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from resnet_fixtures.report.terminal import pack_hits
-from resnet_fixtures.summary import ATTRIBUTE, ResultSummary, attach_result, place
+from resnet_fixtures.summary import ATTRIBUTE, ResultSummary, attach_result, kind, place
 
 
 def make_report(nodeid: str = "test_it.py::test_it", when: Any = "call") -> pytest.TestReport:
@@ -95,3 +95,34 @@ def test_scores_are_written_with_their_comparison() -> None:
 def test_other_images_are_not_compared() -> None:
     other = make_score("int8", [True, True], images_digest="e")
     assert len(summarise(make_score("bf16", [True, False]), other).lines) == 2
+
+
+@pytest.mark.parametrize(
+    ("result", "name"),
+    [
+        ({"mode": "online"}, "inference"),
+        ({}, "inference"),
+        ({"top1": 0.5}, "accuracy"),
+        ({"mode": "training", "loss_last": 1.0}, "training"),
+        ({"mode": "convergence", "top1": 0.98}, "convergence"),
+    ],
+)
+def test_kind_of_a_result(result: dict[str, object], name: str) -> None:
+    assert kind(result) == name
+
+
+def test_trials_come_before_runs_to_the_target_and_beside_scores() -> None:
+    trial = {
+        "mode": "training", "precision": "fp32", "batch_size": 16, "processes": 1, "images_per_s": 7.0,
+        "latency_median_s": 2.0, "steps": 17, "warmup_steps": 3, "loss_first": 6.9, "loss_last": 2.9,
+        "input_share": 0.0, "communication_share": 0.0, "kernels": {"sentence": "fp32 is native."},
+    }  # fmt: skip
+    run = {
+        "mode": "convergence", "precision": "fp32", "batch_size": 8, "processes": 1, "data": "digits", "top1": 0.98,
+        "correct1": 353, "images": 360, "epochs": 6, "target": 0.97, "reached": True, "time_to_train_s": 50.0,
+        "time_to_train_reason": "The time of one run.", "frozen_top1": None,
+    }  # fmt: skip
+    terminal = summarise(run, {**trial, "precision": "bf16"}, make_score("fp32", [True]), trial)
+    assert terminal.sections == ["ResNet-50 v1.5 accuracy", "ResNet-50 v1.5 training"]
+    heads = [line.split(":")[0] for line in terminal.lines if not line.startswith(" ")]
+    assert heads == ["fp32 bs100", "fp32 bs16, 1 process", "bf16 bs16, 1 process", "fp32 bs8, 1 process on digits"]

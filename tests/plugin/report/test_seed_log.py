@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -146,3 +146,26 @@ def test_output_dir_that_cannot_be_written_is_the_user_s_error(tmp_path: Path, f
     message = rf"^--output-dir .*/{folder} cannot be written \(.+\): pass a folder that you may write to\.$"
     with pytest.raises(InputError, match=message):
         open_seed_log(tmp_path / folder, Precision.INT8, NOW)
+
+
+def test_training_log_has_the_launcher_s_lines(tmp_path: Path) -> None:
+    with open_seed_log(tmp_path, Precision.BF16, NOW, mode="training") as log:
+        log.loss(0, 6.9077554, None)
+        log.loss(100, 5.5, 12.3456)
+        log.accuracy(50_000, 0.7591, 0.9301, None)
+        log.locate()
+    assert log.path == tmp_path / "benchmark_resnet50v1_5_training_bf16_20261123_150405.log"
+    assert log.path.read_text() == (
+        "loss = 6.907755, step = 0\n"
+        "loss = 5.500000, step = 100 (12.346 sec)\n"
+        "Processed 50000 images. (Top1 accuracy, Top5 accuracy) = (0.7591, 0.9301)\n"
+        f"Log file location: {log.path}\n"
+    )
+
+
+def test_training_and_inference_of_a_second_have_logs_of_their_own_names(tmp_path: Path) -> None:
+    modes: tuple[Literal["inference", "training"], ...] = ("inference", "training")
+    for mode in modes:
+        open_seed_log(tmp_path, Precision.FP32, NOW, mode=mode).__exit__(None, None, None)
+    assert len(list(tmp_path.iterdir())) == 2
+    assert not list(tmp_path.glob("*_1.log"))
