@@ -56,6 +56,8 @@ def check_combinations(config: pytest.Config, suite: Suite) -> None:
         raise InputError("--benchmark-only and --accuracy-only exclude each other: pass one of them.")
     if suite.options.training.fine_tune and "base_learning_rate" in suite.options.training.recipe:
         raise InputError("--fine-tune and --base-learning-rate both set the learning rate: pass one of them.")
+    if suite.options.training.processes_per_socket and suite.options.training.processes is None:
+        raise InputError("--mpi-num-processes-per-socket says where processes go: pass --mpi-num-processes N too.")
     if suite.options.cores_per_instance is not None:
         instance_plans(suite.topology, suite.plan, suite.options.cores_per_instance)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -23,9 +24,10 @@ from resnet_fixtures.training_orders import (
 from resnet_fixtures.training_runs import plan_launch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+    from resnet_fixtures.data.split import Split
     from resnet_fixtures.suite import Suite
     from resnet_fixtures.training.layout import Layout
     from resnet_fixtures.training.order import Order
@@ -49,9 +51,10 @@ def prepare_trainings(config: pytest.Config, suite: Suite, items: Iterable[pytes
         raise InputError(
             f"--train-steps {options.train_steps} is too short a trial to be timed: pass {MIN_TRIAL_STEPS} or more."
         )
+    count_train_split = cache(find_train_split)  # ImageNet's 1.3 million records take a while
     for item in trainings:
         for order in make_orders(config, suite, item):
-            check_order(order)
+            check_order(order, count_train_split)
 
 
 def layout_of(suite: Suite, item: pytest.Item) -> Layout:
@@ -113,13 +116,18 @@ def check_folder(option: str, folder: Path) -> None:
         raise InputError(f"{option} {folder}: {existing} may not be written: pass a folder that you may write to.")
 
 
-def check_order(order: Order) -> None:
+def find_train_split(location: Path) -> Split:
+    """Find the train split and count its images."""
+    from resnet_fixtures.data.imagenet import find_split
+
+    return find_split(location, "train")
+
+
+def check_order(order: Order, find_train: Callable[[Path], Split] = find_train_split) -> None:
     """Refuse data that cannot be trained on, and a checkpoint that is broken or belongs to another training."""
     data = "dummy"
     if order.data_location:
-        from resnet_fixtures.data.imagenet import find_split
-
-        split = find_split(order.data_location, "train")
+        split = find_train(order.data_location)
         check_shards(order, len(split.files))
         order.recipe.steps_per_epoch(split.images)
         data = split.digest()

@@ -139,10 +139,25 @@ def test_bad_value(pytester: pytest.Pytester, run_suite: SuiteRunner, argument: 
     assert "a test ran" not in result.stdout.str()
 
 
-def test_two_learning_rates(pytester: pytest.Pytester, run_suite: SuiteRunner) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (
+            ("--fine-tune", "--base-learning-rate=0.2"),
+            "--fine-tune and --base-learning-rate both set the learning rate: pass one of them.",
+        ),
+        (
+            ("--mpi-num-processes-per-socket=2",),
+            "--mpi-num-processes-per-socket says where processes go: pass --mpi-num-processes N too.",
+        ),
+    ],
+)
+def test_options_that_do_not_go_together(
+    pytester: pytest.Pytester, run_suite: SuiteRunner, arguments: tuple[str, ...], sentence: str
+) -> None:
     pytester.makepyfile(TEST)
-    result = run_suite("--fine-tune", "--base-learning-rate=0.2")
+    result = run_suite(*arguments)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(
-        ["ERROR: --fine-tune and --base-learning-rate both set the learning rate: pass one of them."]
-    )
+    result.stderr.fnmatch_lines([f"ERROR: {sentence}"])
+    assert result.stderr.str().count("ERROR") == 1
+    assert "a test ran" not in result.stdout.str()

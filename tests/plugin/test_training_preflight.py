@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from resnet_fixtures.data.location import find_split
 from resnet_fixtures.hardware.topology import read_topology
 from resnet_fixtures.precision import Precision
 from resnet_fixtures.training.checkpoint import Checkpoint, CheckpointFolder
 from resnet_fixtures.training.mpirun import find_mpirun
 from resnet_fixtures.training.recipe import Recipe
 from tests.plugin.conftest import TESTS
-from tests.plugin.told_trainings import MPIRUN, pretend_mpirun, tell_trainings, tell_trial
+from tests.plugin.told_trainings import MPIRUN, pretend_mpirun, tell_convergence, tell_trainings, tell_trial
 from tests.plugin.training.train_split import write_train_split
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from resnet_fixtures.data.split import Split
     from tests.plugin.conftest import SplitWriter, SuiteRunner
 
 TRAINING = TESTS / "training"
@@ -269,3 +271,25 @@ def test_precision_that_is_not_trained(pytester: pytest.Pytester, run_suite: Sui
         "def test_it(precision, timed_training): timed_training()\n"
     )
     refuses(run_suite(), "*::test_it[[]int8-bs16[]]: its precision is none: parametrize it with some of fp32, bf16.")
+
+
+def test_records_are_counted_once_for_all_trainings(
+    run_suite: SuiteRunner, write_validation: SplitWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    location = write_validation([1, 2])
+    write_train_split(location, [4])
+    counted: list[str] = []
+
+    def count(location: Path, split: str = "validation") -> Split:
+        counted.append(split)
+        return find_split(location, split)
+
+    monkeypatch.setattr("resnet_fixtures.data.imagenet.find_split", count)
+    tell_trainings(
+        monkeypatch, lambda order: tell_trial(order) if order.train_steps else tell_convergence(order, [0.8])
+    )
+    result = run_suite(
+        f"--data-location={location}", "--batch-size=4", "--mlperf-runs=5", "-m", "not distributed", tests=[TRAINING]
+    )
+    result.assert_outcomes(passed=4, deselected=2)
+    assert sorted(counted) == ["train", "validation"]
