@@ -36,7 +36,7 @@ class FinishedTraining:
     """What a training told, and the log that it left."""
 
     order: Order
-    record: TrainingRecord
+    record: TrainingRecord = field(repr=False)  # a failed assertion would show each step
     log_path: Path
 
     def write_result(self, fields: Mapping[str, object]) -> None:

@@ -31,9 +31,10 @@ def convergence_lines(results: Sequence[Result]) -> list[str]:
     lines = []
     for result in results:
         reached = "reached" if result["reached"] else "missed"
+        epochs = "1 epoch" if result["epochs"] == 1 else f"{result['epochs']} epochs"
         lines.append(
             f"{_name(result)} on {result['data']}: top-1 {result['top1']:.4f} ({result['correct1']} of "
-            f"{result['images']}) after {result['epochs']} epochs, the target of {result['target']} is {reached}"
+            f"{result['images']}) after {epochs}, the target of {result['target']} is {reached}"
         )
         if result["time_to_train_s"] is not None:
             lines.append(f"    Time to train {result['time_to_train_s']:.1f} s. {result['time_to_train_reason']}")

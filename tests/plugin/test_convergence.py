@@ -110,8 +110,9 @@ def test_run_that_misses_the_target_fails_with_its_curve(
     pytester: pytest.Pytester, run_suite: SuiteRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tell_trainings(monkeypatch, partial(tell_convergence, top1s=[0.5, 0.9, 0.969]))
-    result = run_suite(*FP32, tests=[TARGET_TEST])
+    result = run_suite(*FP32, "-vv", tests=[TARGET_TEST])
     result.assert_outcomes(failed=1, deselected=1)
+    assert "Begun(" not in result.stdout.str()  # each step of a long run would follow
     result.stdout.fnmatch_lines_random(
         [
             "*Top-1 0.97 was not reached: epoch 1: 0.5000, epoch 2: 0.9000, epoch 3: 0.9690.*",

@@ -49,6 +49,10 @@ def test_run_that_missed_its_target_has_no_time() -> None:
     ]
 
 
+def test_one_epoch_is_one() -> None:
+    assert " after 1 epoch, the target " in convergence_lines([{**RUN, "epochs": 1}])[0]
+
+
 def test_frozen_graph_s_score_comes_last() -> None:
     assert convergence_lines([{**RUN, "frozen_top1": 0.9722}])[2:] == ["    The frozen graph scores top-1 0.9722."]
 
