@@ -10,4 +10,4 @@ def test_it_is_the_same_architecture_at_a_quarter_of_the_width() -> None:
 
 def test_every_drop_of_the_learning_rate_takes_place() -> None:
     rates = [DIGITS_RECIPE.learning_rate(22 * epoch, 22) for epoch in range(DIGITS_EPOCHS)]
-    assert [round(rate, 6) for rate in rates] == [0, *[0.1] * 4, *[0.01] * 2, 0.001, 0.0001]
+    assert [round(rate, 6) for rate in rates] == [0, *[0.1] * 5, 0.01, 0.001, 0.0001]
