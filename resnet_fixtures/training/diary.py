@@ -64,6 +64,10 @@ class Diary:
         threshold = self._order.stop_threshold
         return threshold is not None and any(one.top1 >= threshold for one in self._evaluations)
 
+    def is_evaluated(self, model: TrainingStep) -> bool:
+        """Tell whether the model was scored as it is now."""
+        return bool(self._evaluations) and self._evaluations[-1].step == model.step
+
     def resume(self) -> Checkpoint | None:
         """Return the folder's newest checkpoint, after taking over what it remembers; None where there is none."""
         checkpoint = self._folder.load(self._order.recipe, self._data) if self._folder else None
@@ -118,7 +122,7 @@ class Diary:
         """Note the end; a run without evaluations is saved here."""
         seconds = self.seconds
         self._log.end(is_success=self.has_reached)
-        if not self._evaluations or self._evaluations[-1].step != model.step:
+        if not self.is_evaluated(model):
             self._save(model, is_best=False)
         self._tell(Ended(model.step, seconds, self.has_reached))
 

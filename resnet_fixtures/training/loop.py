@@ -59,6 +59,7 @@ class Loop:
             self._resume()
             begun = Begun(self._step.step, self._last_step, self._steps_per_epoch, self._step.parameters)
             diary.begin(begun, self._input.images, self._validation.images if self._validation else 0)
+            self._finish_epoch()
             while not self._is_over():
                 epoch = self._step.step // self._steps_per_epoch + 1
                 self._train_to_epoch_end(epoch)
@@ -69,10 +70,20 @@ class Loop:
     def _resume(self) -> None:
         """Let every rank begin where rank 0's checkpoint ended, or from the weights that all ranks drew alike."""
         checkpoint = self._diary.resume()
+        if checkpoint:  # rank 0, which refuses tensors of another model before the others wait for them
+            self._step.load(checkpoint.tensors, checkpoint.step)
         step = self._communicator.total([checkpoint.step if checkpoint else 0])[0]
         if step:
-            tensors = checkpoint.tensors if checkpoint else self._step.tensors()
-            self._step.load(self._communicator.share(tensors), step)
+            self._step.load(self._communicator.share(self._step.tensors()), step)
+
+    def _finish_epoch(self) -> None:
+        """Do what is left of an epoch whose last step has a checkpoint: a run may end before it scores the model."""
+        epoch, later_steps = divmod(self._step.step, self._steps_per_epoch)
+        if epoch == 0 or later_steps:
+            return
+        self._diary.epoch_ends(epoch)
+        if self._communicator.decide(self._is_evaluation_due(epoch) and not self._diary.is_evaluated(self._step)):
+            self._evaluate(epoch)
 
     def _train_to_epoch_end(self, epoch: int) -> None:
         """Run what is left of an epoch, counted from 1, or of the steps or the time."""
