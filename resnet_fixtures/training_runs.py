@@ -49,7 +49,7 @@ def run_training(request: pytest.FixtureRequest, order: Order, layout: Layout, t
     suite: Suite = request.config.stash[SUITE]
     live = LiveTerminal(request.config)
     is_verbose = request.config.option.verbose > 0
-    record = TrainingRecord()
+    record = TrainingRecord(keeps_steps=order.train_steps is not None)
     with ExitStack() as stack:
         log = stack.enter_context(
             open_seed_log(

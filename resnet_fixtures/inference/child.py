@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 from dataclasses import asdict, dataclass
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 
 INPUT_ERROR_STATUS = 4  # pytest's own for a usage error
 LAST_LINES = 5
-CHATTER = ("I0000 ", "WARNING: All log messages before absl::InitializeLog()")  # TensorFlow's, at every start
+# TensorFlow's, at every start: information, and a complaint that there is no GPU.
+CHATTER = re.compile(r"I0000 |WARNING: All log messages before absl|To enable the following instructions|E0000 .*cuInit")
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def run_child(work: Callable[[], None]) -> None:
 
 def describe_end(status: int, log: str) -> str:
     """Say how a process ended, for a sentence that begins with its name, and add the last lines that it wrote."""
-    lines = [line.strip() for line in log.splitlines() if line.strip() and not line.startswith(CHATTER)][-LAST_LINES:]
+    lines = [line.strip() for line in log.splitlines() if line.strip() and not CHATTER.match(line)][-LAST_LINES:]
     end = f"was killed by {_name_signal(-status)}" if status < 0 else f"ended with exit status {status}"
     hint = (
         " (the kernel does so when memory runs out: pass a smaller --batch-size)" if -status == signal.SIGKILL else ""

@@ -16,8 +16,12 @@ MIN_WINDOW = 3  # steps; a median of fewer says nothing
 
 @dataclass
 class TrainingRecord:
-    """The events of one run by kind; `begun` and `ended` are there once the run has."""
+    """The events of one run by kind; `begun` and `ended` are there once the run has.
 
+    Weeks of training have millions of steps: they are kept for a trial alone.
+    """
+
+    keeps_steps: bool = True
     begun: Begun | None = None
     ended: Ended | None = None
     steps: list[Step] = field(default_factory=list)
@@ -32,7 +36,7 @@ class TrainingRecord:
                 self.begun = event
             case Ended():
                 self.ended = event
-            case Step():
+            case Step() if self.keeps_steps:
                 self.steps.append(event)
             case Evaluated():
                 self.evaluations.append(event)

@@ -56,3 +56,9 @@ def test_trend_compares_medians_of_the_first_and_last_quarter(
 def test_a_trend_needs_two_windows_of_three() -> None:
     assert loss_trend([3, 2, 1, 0, 0]) is None
     assert loss_trend([3, 2, 1, 0, 0, 0]) is not None
+
+
+def test_a_long_run_keeps_no_steps() -> None:
+    record = TrainingRecord(keeps_steps=False)
+    record.add(make_step(1))
+    assert record.steps == []
