@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 INPUT_ERROR_STATUS = 4  # pytest's own for a usage error
 LAST_LINES = 5
 # TensorFlow's, at every start: information, and a complaint that there is no GPU.
-CHATTER = re.compile(r"I0000 |WARNING: All log messages before absl|To enable the following instructions|E0000 .*cuInit")
+CHATTER = re.compile(r"I0000 |WARNING: All log messages before|To enable the following instructions|E0000 .*cuInit")
 
 
 @dataclass(frozen=True)
