@@ -25,7 +25,7 @@ from resnet_fixtures.training.ranks import run_ranks
 from resnet_fixtures.training.recipe import TRAINED_PRECISIONS, Recipe
 
 GLOBAL_BATCH = 32
-WARMUPS, STEPS = 3, 9
+WARMUPS, STEPS = 2, 7
 
 
 def main() -> None:
