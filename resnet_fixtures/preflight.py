@@ -15,9 +15,10 @@ from resnet_fixtures.hardware.pinning import pinned, with_environment
 from resnet_fixtures.hardware.thread_plan import instance_plans
 from resnet_fixtures.live import LiveTerminal
 from resnet_fixtures.markers import precision_of, runnable, selected_precisions
+from resnet_fixtures.output_folder import check_folder
 from resnet_fixtures.precision import Precision
 from resnet_fixtures.suite import CLEANUP, SUITE, Suite, environment, is_controller, is_distributed
-from resnet_fixtures.training_preflight import TIMED, check_folder, prepare_trainings
+from resnet_fixtures.training_preflight import TIMED, prepare_trainings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -23,8 +23,6 @@ MIN_TRIAL_STEPS = 12  # whatever --max-time says: three warm-ups, and a first an
 IMAGENET_EPOCHS = 90
 MLPERF_TOP1 = 0.759  # MLPerf Training's quality target for ResNet-50 v1.5
 DEFAULT_RANKS = 2  # of the distributed tests
-
-
 ALONE = Layout()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from resnet_fixtures.errors import InputError
 from resnet_fixtures.fixture_use import parameter, uses
 from resnet_fixtures.live import LiveTerminal
 from resnet_fixtures.markers import precision_of
+from resnet_fixtures.output_folder import check_folder
 from resnet_fixtures.training_orders import (
     ALONE,
     DEFAULT_RANKS,
@@ -105,15 +105,6 @@ def check_folders(suite: Suite) -> None:
     for name, folder in (("--checkpoint", options.checkpoint), ("--tensorboard", options.tensorboard)):
         if folder is not None:
             check_folder(name, folder)
-
-
-def check_folder(option: str, folder: Path) -> None:
-    """Refuse an option's folder that cannot be made or written."""
-    existing = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(parent))
-    if not existing.is_dir():
-        raise InputError(f"{option} {folder}: {existing} is no folder: pass a folder that you may write to.")
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise InputError(f"{option} {folder}: {existing} may not be written: pass a folder that you may write to.")
 
 
 def find_train_split(location: Path) -> Split:

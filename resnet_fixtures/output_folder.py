@@ -1,0 +1,20 @@
+"""Look at a folder before anything is to be written there."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from resnet_fixtures.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def check_folder(option: str, folder: Path) -> None:
+    """Raise an InputError for an option's folder that cannot be made or written."""
+    existing = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(parent))
+    if not existing.is_dir():
+        raise InputError(f"{option} {folder}: {existing} is no folder: pass a folder that you may write to.")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise InputError(f"{option} {folder}: {existing} may not be written: pass a folder that you may write to.")
