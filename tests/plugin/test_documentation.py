@@ -133,7 +133,7 @@ def test_every_option_is_documented_and_every_documented_one_exists(stand_ins: S
     text = "".join(block_free(document) for document in DOCUMENTS)
     assert len(options) > 15
     assert {option for option in options if not re.search(rf"{option}\b(?!-)", text)} == set()
-    known = set(re.findall(r"--[\w-]+", told)) | {"--images", "--out", "--editable", "--constraint"}
+    known = set(re.findall(r"--[\w-]+", told)) | {"--images", "--out", "--precision", "--editable", "--constraint"}
     assert {option for option in re.findall(r"(?<![\w-])--[a-z][\w-]*", text) if option not in known} == set()
 
 

@@ -37,11 +37,13 @@ class StandIns:
         """Give the variables of the reader's shell: short runs, and small graphs for who names none."""
         own = {name: value for name, value in os.environ.items() if not FOREIGN.match(name)}
         options = ["-p resnet_fixtures.plugin", SHORT]
+        # mpirun has to know the very processes that it started: no forks of another one.
+        commands = Path(sys.executable).parent if "--mpi-" in script else self.commands
         if "--in-graph" not in script:
             options += [f"--in-graph {graph.removesuffix('.pb')}={self.graphs / graph}" for graph in GRAPHS]
         return {
             **own,
-            "PATH": f"{self.commands}{os.pathsep}{own['PATH']}",
+            "PATH": f"{commands}{os.pathsep}{own['PATH']}",
             "PYTHONPATH": str(REPOSITORY),
             "IMAGENET": str(self.imagenet),
             "PYTEST_ADDOPTS": " ".join(options),
