@@ -191,7 +191,9 @@ def test_benchmark_only_trains_where_a_marker_says_so(run_suite: SuiteRunner, ma
 
 
 @pytest.mark.parametrize(
-    "place", [TRAINING, TRAINING / "test_trial.py", f"{TRAINING}/test_trial.py::test_training_trial"]
+    "place",
+    [TRAINING, TRAINING / "test_trial.py", f"{TRAINING}/test_trial.py::test_training_trial"],
+    ids=["folder", "file", "test"],
 )
 def test_benchmark_only_trains_where_the_folder_is_named(run_suite: SuiteRunner, place: object) -> None:
     assert "test_training_trial" in select(run_suite, "--benchmark-only", tests=(place,))
