@@ -66,9 +66,11 @@ def run_training(request: pytest.FixtureRequest, order: Order, layout: Layout, t
             live.announce(launch.describe())
         events = stack.enter_context(run_ranks(launch, order, suite.environ))
         lines = LossLines(log, suite.options.training.log_every)
-        follow(events, (record.add, bar.update, lines.update))
-        if record.log:
-            write_atomically(log.path.with_suffix(".mlperf.log"), format_log(record.log).encode())
+        try:
+            follow(events, (record.add, bar.update, lines.update))
+        finally:  # of a run that died, too
+            if record.log:
+                write_atomically(log.path.with_suffix(".mlperf.log"), format_log(record.log).encode())
         log.locate()
     if record.ended is None:
         raise RunError(f"The training of {title} ended without saying so: see its log {log.path}.")

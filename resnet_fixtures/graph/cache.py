@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 GRAPH_SOURCES = ("graph", "data")  # the rooms whose code makes a graph
+TRAINING_SOURCES = (*GRAPH_SOURCES, "training")  # and those whose code trains a model
 BUILDERS = ("tensorflow", "numpy", "neural-compressor-tf", "scikit-learn")  # whose version may change what is built
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from resnet_fixtures.data.digits import write_digits
 from resnet_fixtures.data.imagenet import find_split
-from resnet_fixtures.graph.cache import cache_folder, cached_file, cached_path
+from resnet_fixtures.graph.cache import TRAINING_SOURCES, cache_folder, cached_file, cached_path
 from resnet_fixtures.graph.embedded import convert
 from resnet_fixtures.graph.freeze import freeze_checkpoint
 from resnet_fixtures.graph.quantize import DEFAULT_CALIBRATION_IMAGES, read_calibration_batches
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from resnet_fixtures.hardware.thread_plan import ThreadPlan
     from resnet_fixtures.hardware.topology import Topology
     from resnet_fixtures.training.events import Event
-
-SOURCES = ("graph", "data", "training")  # the rooms that make the model
 
 
 class EmbeddedDigits:
@@ -63,11 +61,11 @@ class EmbeddedDigits:
             return bytes(graph_def.SerializeToString(deterministic=True))
 
         key = {"weights": trained.name, "precision": precision, "calibration": DEFAULT_CALIBRATION_IMAGES}
-        return cached_file(cache_folder(), f"digits_{precision}.pb", key, build, SOURCES)
+        return cached_file(cache_folder(), f"digits_{precision}.pb", key, build, TRAINING_SOURCES)
 
     def _checkpoint_file(self) -> Path:
         key = {**DIGITS_RECIPE.as_dict(), "epochs": DIGITS_EPOCHS, "data": find_split(self.folder(), "train").digest()}
-        return cached_file(cache_folder(), "digits.safetensors", key, self._train, SOURCES)
+        return cached_file(cache_folder(), "digits.safetensors", key, self._train, TRAINING_SOURCES)
 
     def _train(self) -> bytes:
         """Train to the last epoch and return the checkpoint's content."""

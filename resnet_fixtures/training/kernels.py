@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from resnet_fixtures.errors import RunError
-from resnet_fixtures.graph.cache import cache_folder, cached_file
+from resnet_fixtures.graph.cache import TRAINING_SOURCES, cache_folder, cached_file
 from resnet_fixtures.inference.child import child_command, child_environment, describe_end
 from resnet_fixtures.inference.kernels import TIMEOUT_S, list_counts, machine_key
 from resnet_fixtures.inference.onednn_verbose import Kernel, count_kernels
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 PASSES = 3 * 53 - 1  # forward, and back to images and weights; nobody needs the gradient of the first one's images
 BATCH = 8  # the kernels of a larger batch are the same, and the proof need not wait for it
-SOURCES = ("graph", "data", "training")
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ def executed_kernels(
     order = Order(Recipe(precision=precision, batch_size=BATCH), plan.intra, 1, train_steps=1)
     key = {**order.recipe.as_dict(), "intra": plan.intra, **machine_key(isa, environ)}
     name = f"training_kernels_{precision}.json"
-    file = cached_file(folder or cache_folder(), name, key, lambda: _run_step(order, plan, environ), SOURCES)
+    file = cached_file(folder or cache_folder(), name, key, lambda: _run_step(order, plan, environ), TRAINING_SOURCES)
     return TrainingKernels(
         precision, isa, tuple((Kernel(*names), count) for names, count in json.loads(file.read_bytes()))
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,3 @@ class Order:
             for name in ("data_location", "checkpoint", "tensorboard")
         }
         return cls(**{**fields, **paths, "recipe": Recipe.from_dict(fields["recipe"])})
-
-    def with_recipe(self, **changes: Any) -> Order:
-        """Return the same order with another recipe."""
-        return replace(self, recipe=replace(self.recipe, **changes))

@@ -58,6 +58,10 @@ REQUIRED = (
 )
 
 
+def with_recipe(order: Order, **changes: Any) -> Order:
+    return replace(order, recipe=replace(order.recipe, **changes))
+
+
 @pytest.fixture
 def complaints(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Callable[[Iterable[Entry]], str]:
     """Ask MLPerf's checker what is wrong with a log; nothing is wrong where the answer is empty."""
@@ -142,7 +146,7 @@ def test_checker_refuses_rates_that_the_rules_exclude(
     play: Play,
     complaints: Callable[[Iterable[Entry]], str],
 ) -> None:
-    assert rule in complaints(play(TrainingLog(order.with_recipe(**changes)), CURVE))
+    assert rule in complaints(play(TrainingLog(with_recipe(order, **changes)), CURVE))
 
 
 @pytest.mark.parametrize(
@@ -155,7 +159,7 @@ def test_checker_refuses_rates_that_the_rules_exclude(
 def test_checker_passes_other_schedules_that_end_at_its_rate(
     changes: dict[str, Any], order: Order, play: Play, complaints: Callable[[Iterable[Entry]], str]
 ) -> None:
-    assert complaints(play(TrainingLog(order.with_recipe(**changes)), CURVE)) == ""
+    assert complaints(play(TrainingLog(with_recipe(order, **changes)), CURVE)) == ""
 
 
 def test_lines_are_those_of_the_library(log: TrainingLog) -> None:
@@ -369,7 +373,7 @@ def test_seeds_of_five_runs_are_accepted_only_if_they_differ(order: Order, play:
     seed_checker = pytest.importorskip("mlperf_logging.package_checker.seed_checker")
     files = [tmp_path / f"result_{number}.txt" for number in range(5)]
     for number, file in enumerate(files):
-        file.write_text(format_log(play(TrainingLog(order.with_recipe(seed=2 + number)), CURVE)))
+        file.write_text(format_log(play(TrainingLog(with_recipe(order, seed=2 + number)), CURVE)))
     names = list(map(str, files))
     assert seed_checker.SeedChecker("4.0.0").check_seeds(names)
     files[1].write_text(files[0].read_text())
