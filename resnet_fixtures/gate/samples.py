@@ -1,0 +1,90 @@
+"""What is judged: the samples of a test, each from a fresh process, and the facts that make two runs comparable."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Metric(Enum):
+    """What a test measures. A direction belongs to each: more of the first and the last is better, less of the others."""
+
+    IMAGES_PER_S = "images_per_s"
+    LATENCY_S = "latency_s"
+    TIME_TO_TARGET_S = "time_to_target_s"
+    ACCURACY = "accuracy"
+
+
+@dataclass(frozen=True)
+class ProcessSample:
+    """What one fresh process measured: raw times in seconds, in the order in which they were taken.
+
+    `reference_s` has the reference kernel's time beside each step, taken right after it; empty where there was none.
+    A training to the target is one process with one step, the seconds that it took.
+    """
+
+    steps_s: tuple[float, ...]
+    warmup_s: tuple[float, ...] = ()
+    reference_s: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.steps_s or (self.reference_s and len(self.reference_s) != len(self.steps_s)):
+            raise ValueError("a sample needs one step or more, and a reference for each of them or for none")
+        if not all(math.isfinite(time_s) and time_s > 0 for time_s in (*self.steps_s, *self.reference_s)):
+            raise ValueError("a sample's times are finite and above 0")
+
+    @property
+    def log_step(self) -> float:
+        """Give the natural logarithm of the median step in seconds."""
+        return math.log(statistics.median(self.steps_s))
+
+    @property
+    def log_reference(self) -> float | None:
+        """Give the natural logarithm of the median reference in seconds; None where there was none."""
+        return math.log(statistics.median(self.reference_s)) if self.reference_s else None
+
+    @property
+    def log_ratio(self) -> float | None:
+        """Give the median logarithm of each step over the reference beside it; None where there was none.
+
+        Neighbours in time share what slows the machine, so their ratio varies less than the ratio of the medians.
+        """
+        if not self.reference_s:
+            return None
+        return statistics.median(
+            math.log(step_s / reference_s) for step_s, reference_s in zip(self.steps_s, self.reference_s, strict=True)
+        )
+
+
+@dataclass(frozen=True)
+class ScoredImages:
+    """Each image's answer, in reading order: `predictions` and `ranks` as accuracy.predictions has them.
+
+    `images_sha256` is the digest of names and labels: two runs are paired where it is the same.
+    """
+
+    images_sha256: str
+    predictions: tuple[int, ...] = field(repr=False)
+    ranks: tuple[int, ...] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One test of one run: its id, what was measured, and the result fields that say by what and on what.
+
+    Timings have `samples`, accuracy has `scored`. `batch_size` counts the images of a step (0: none). `facts` are the
+    result fields of docs/measuring.md: precision, thread_plan, isa, machine, kernels, graph_sha256, versions and so on.
+    """
+
+    test: str
+    metric: Metric
+    batch_size: int
+    facts: Mapping[str, object] = field(repr=False)
+    samples: tuple[ProcessSample, ...] = ()
+    scored: ScoredImages | None = None
