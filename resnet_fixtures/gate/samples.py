@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Metric(Enum):
-    """What a test measures. A direction belongs to each: more of the first and the last is better, less of the others."""
+    """What a test measures: more is better of images per second and of accuracy, less of the times."""
 
     IMAGES_PER_S = "images_per_s"
     LATENCY_S = "latency_s"
