@@ -1,0 +1,176 @@
+"""Judge times: by their ratio to the reference beside them where that helps, else as they were taken."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from resnet_fixtures.gate import timing_reason
+from resnet_fixtures.gate.samples import Metric
+from resnet_fixtures.gate.verdict import Judgement, Verdict
+from resnet_fixtures.stats.ratio import Change, compare_groups, compare_pairs
+from resnet_fixtures.stats.summary import Interval
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from resnet_fixtures.gate.samples import ProcessSample
+    from resnet_fixtures.gate.tolerance import Tolerance
+
+    # Compares the values of two sides, the baseline's first, at a confidence.
+    Compare = Callable[[Sequence[float], Sequence[float], float], Change]
+
+REFUTED_TOLERANCES = 2  # a PASS refutes a loss of so many tolerances
+DRIFT_CONFIDENCE = 0.95
+LARGEST_LOG = 100.0  # two processes that differ much give intervals beyond what a float can raise e to
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of the samples of one test.
+
+    `notes` are what else differs, for the reason's end; `sides` go behind the two values of the sentence.
+    """
+
+    test: str
+    metric: Metric
+    batch_size: int
+    tolerance: Tolerance
+    confidence: float
+    notes: tuple[str, ...] = ()
+    sides: tuple[str, str] = ("", "")
+
+    def to_loss(self, log_change: float) -> float:
+        """Convert a change of the log time to the share that is lost: of the throughput, or added to the time."""
+        log_change = max(-LARGEST_LOG, min(LARGEST_LOG, log_change))
+        return -math.expm1(-log_change) if self.metric is Metric.IMAGES_PER_S else math.expm1(log_change)
+
+    def to_value(self, log_time: float) -> float:
+        """Convert a log time to what the metric counts: images/s or seconds."""
+        return self.batch_size / math.exp(log_time) if self.metric is Metric.IMAGES_PER_S else math.exp(log_time)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The change that is judged, and the reference's own: that of the machine, None where there is none to use.
+
+    `is_ratio` says that the judged change is that of the ratio to the reference.
+    """
+
+    change: Change
+    machine: Change | None
+    is_ratio: bool
+
+
+def judge_timing(
+    question: Question,
+    baseline: Sequence[ProcessSample],
+    run: Sequence[ProcessSample],
+    *,
+    has_common_reference: bool,
+) -> Judgement:
+    """Judge two groups of independent processes."""
+    comparison = compare(compare_groups, baseline, run, question, has_common_reference=has_common_reference)
+    counts = f"{len(run)} and {timing_reason.count(len(baseline), question.metric)}"
+    return _conclude(question, comparison, fmean(sample.log_step for sample in baseline), counts)
+
+
+def judge_timing_pairs(
+    question: Question, pairs: Sequence[tuple[ProcessSample, ProcessSample]], *, has_common_reference: bool
+) -> Judgement:
+    """Judge pairs of processes that took turns, each (other, this): what slows the machine slows both."""
+    if not pairs:
+        return Judgement(question.test, Verdict.INCONCLUSIVE, "no pair of processes was measured")
+    other, this = zip(*pairs, strict=True)
+    comparison = compare(compare_beside, other, this, question, has_common_reference=has_common_reference)
+    counts = f"{len(pairs)} {'pair' if len(pairs) == 1 else 'pairs'} of processes"
+    return _conclude(question, comparison, fmean(sample.log_step for sample in other), counts)
+
+
+def compare_beside(baseline: Sequence[float], run: Sequence[float], confidence: float) -> Change:
+    """Compare values that belong together in pairs."""
+    return compare_pairs([here - there for there, here in zip(baseline, run, strict=True)], confidence)
+
+
+def compare(
+    compare_logs: Compare,
+    baseline: Sequence[ProcessSample],
+    run: Sequence[ProcessSample],
+    question: Question,
+    *,
+    has_common_reference: bool,
+) -> Comparison:
+    """Choose between the times and their ratio to the reference.
+
+    The ratio is chosen where it scatters no more than the times, or where the reference says by itself that the
+    machine's speed differs between the sides, by more than half the tolerance. Two chances for a false alarm are no
+    more than the confidence allows: each is in one tail of a two-sided interval.
+    """
+    raw = compare_logs([one.log_step for one in baseline], [one.log_step for one in run], question.confidence)
+    ratios = [_known([one.log_ratio for one in side]) for side in (baseline, run)]
+    references = [_known([one.log_reference for one in side]) for side in (baseline, run)]
+    if not (has_common_reference and all(ratios)):
+        return Comparison(raw, None, is_ratio=False)
+    ratio = compare_logs(ratios[0], ratios[1], question.confidence)
+    machine = compare_logs(references[0], references[1], DRIFT_CONFIDENCE)
+    is_ratio = _scatters_less(ratio, raw) or _has_drifted(machine, question.tolerance)
+    return Comparison(ratio if is_ratio else raw, machine, is_ratio)
+
+
+def decide(loss: float, interval: Interval | None, upper95: float | None, tolerance: float) -> Verdict:
+    """Judge a loss, a share, by its two-sided interval and its one-sided upper bound; INCONCLUSIVE is undecided."""
+    if interval is None or upper95 is None:
+        return Verdict.INCONCLUSIVE
+    if interval.low > 0 and loss > tolerance:
+        return Verdict.REGRESSED
+    if interval.high < 0 and loss < -tolerance:
+        return Verdict.IMPROVED
+    if loss <= tolerance and upper95 <= REFUTED_TOLERANCES * tolerance:
+        return Verdict.PASS
+    return Verdict.INCONCLUSIVE
+
+
+def _conclude(question: Question, comparison: Comparison, log_baseline: float, counts: str) -> Judgement:
+    change, to_loss = comparison.change, question.to_loss
+    bounds = change.interval
+    interval = Interval(to_loss(bounds.low), to_loss(bounds.high), bounds.confidence) if bounds else None
+    upper95 = None if change.upper95 is None else to_loss(change.upper95)
+    loss = to_loss(change.estimate)
+    verdict = decide(loss, interval, upper95, float(question.tolerance.share))
+    values = timing_reason.Values(
+        metric=question.metric,
+        baseline=question.to_value(log_baseline),
+        run=question.to_value(log_baseline + change.estimate),
+        loss=loss,
+        interval=interval,
+        upper95=upper95,
+    )
+    details = (counts, *_describe_machine(comparison), *question.notes)
+    reason = timing_reason.describe(verdict, values, question.tolerance, details, question.sides)
+    return Judgement(question.test, verdict, reason, loss, interval)
+
+
+def _known(values: Sequence[float | None]) -> list[float]:
+    """Return the values, none of them where one is missing."""
+    known = [value for value in values if value is not None]
+    return known if len(known) == len(values) else []
+
+
+def _scatters_less(ratio: Change, raw: Change) -> bool:
+    return ratio.spread is not None and raw.spread is not None and ratio.spread <= raw.spread
+
+
+def _has_drifted(machine: Change, tolerance: Tolerance) -> bool:
+    if machine.interval is None or machine.interval.low <= 0 <= machine.interval.high:
+        return False
+    return abs(machine.estimate) > tolerance.share / 2
+
+
+def _describe_machine(comparison: Comparison) -> tuple[str, ...]:
+    if comparison.machine is None:
+        return ()
+    if not comparison.is_ratio:
+        return ("the reference scatters more than the steps, and is left out",)
+    return (f"the machine itself {timing_reason.describe_speed(comparison.machine.estimate)}, taken out",)
