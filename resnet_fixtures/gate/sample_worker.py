@@ -1,0 +1,129 @@
+"""The child process of one sample: it times steps, each with the reference kernel right after it.
+
+It reads a SampleOrder, prepares, warms up, and answers with a line of JSON (`greet` and `warmup_s`). Then each line `N`
+makes it run N steps and answer with their times, `{"steps_ns": […], "reference_ns": […]}`. It ends when its input does,
+even in the middle of a step. Only the standard library, numpy and TensorFlow are imported: another environment may have
+nothing else.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import platform
+import signal
+import statistics
+import threading
+import time
+from collections import deque
+from itertools import cycle
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+from resnet_fixtures.gate.reference_kernel import make_reference_kernel, reference_facts
+from resnet_fixtures.gate.sample_order import SampleBudget, SampleOrder
+from resnet_fixtures.inference.child import run_child
+from resnet_fixtures.inference.instance_worker import listen, take_standard_output
+from resnet_fixtures.training.leash import tie_to_parent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from resnet_fixtures.precision import Precision
+
+RECENT_STEPS = 9  # whose median says how long a step takes at present
+
+
+class StepTimer:
+    """Times a step, then the reference beside it, and again; `clock` counts nanoseconds."""
+
+    def __init__(
+        self,
+        step: Callable[[], object],
+        reference: Callable[[], object] | None = None,
+        slowdowns: Sequence[float] = (),
+        clock: Callable[[], int] = time.perf_counter_ns,
+    ) -> None:
+        self._step = step
+        self._reference = reference
+        self._slowdowns = cycle(slowdowns or (0.0,))
+        self._clock = clock
+        self._recent: deque[int] = deque(maxlen=RECENT_STEPS)
+
+    def warm_up(self, budget: SampleBudget) -> list[float]:
+        """Run the warm-ups, without slowdowns, and return their seconds."""
+        seconds: list[float] = []
+        while budget.needs_warmup(seconds):
+            seconds.append(self._time_step(0.0) / 1e9)
+            self._time_reference()
+        return seconds
+
+    def run(self, steps: int) -> dict[str, list[int]]:
+        """Time so many steps, and their references if there are any, in nanoseconds."""
+        times: dict[str, list[int]] = {"steps_ns": [], "reference_ns": []}
+        for _ in range(steps):
+            times["steps_ns"].append(self._time_step(next(self._slowdowns)))
+            times["reference_ns"].extend(self._time_reference())
+        return times
+
+    def _time_step(self, slowdown: float) -> int:
+        start_ns = self._clock()
+        self._step()
+        end_ns = self._clock()
+        self._recent.append(end_ns - start_ns)
+        if slowdown:
+            until_ns = end_ns + slowdown * statistics.median(self._recent)
+            while end_ns < until_ns:
+                end_ns = self._clock()
+        return end_ns - start_ns
+
+    def _time_reference(self) -> list[int]:
+        if self._reference is None:
+            return []
+        start_ns = self._clock()
+        self._reference()
+        return [self._clock() - start_ns]
+
+
+def main() -> None:
+    """Serve the parent until it hangs up."""
+    tie_to_parent(signal.SIGKILL)
+    reports = take_standard_output()
+    commands: SimpleQueue[bytes] = SimpleQueue()
+    threading.Thread(target=listen, args=(commands,), daemon=True).start()
+    order = SampleOrder.from_json(commands.get().decode())
+    timer = make_timer(order)
+    reports.write(_line({**greet(order), "warmup_s": timer.warm_up(order.budget)}))
+    gc.freeze()  # what is alive stays so: no step pays for looking through it
+    while True:
+        reports.write(_line(timer.run(int(commands.get()))))
+
+
+def make_timer(order: SampleOrder) -> StepTimer:
+    """Pin this process, load the graph, run it once, checked, and return its timer."""
+    session, images = order.child.open_session(order.child.load_pinned())
+    reference = make_reference_kernel(*describe_steps(order)) if order.with_reference else None
+    return StepTimer(lambda: session.predict(images), reference, order.slowdowns)
+
+
+def greet(order: SampleOrder) -> dict[str, object]:
+    """Say which versions run here, and what the reference is."""
+    import numpy as np
+    import tensorflow as tf
+
+    versions = {"python": platform.python_version(), "tensorflow": tf.__version__, "numpy": np.__version__}
+    reference = reference_facts(*describe_steps(order)) if order.with_reference else None
+    return {"versions": versions, "reference": reference}
+
+
+def describe_steps(order: SampleOrder) -> tuple[int, int, Precision]:
+    """Return what the reference kernel depends on: threads, batch size and precision."""
+    return order.child.plan.intra, order.child.batch_size, order.child.precision
+
+
+def _line(content: object) -> bytes:
+    return json.dumps(content).encode() + b"\n"
+
+
+if __name__ == "__main__":
+    run_child(main)
