@@ -1,0 +1,86 @@
+"""Judge one stored run against another: `python -m resnet_fixtures.gate --baseline A --run B`.
+
+Each is a file of --gate, --gate-update or --benchmark-json, or a storage folder of pytest-benchmark. The exit status is
+0 where all is green, 1 where it is not, and 4 for what cannot be used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from resnet_fixtures.errors import InputError
+from resnet_fixtures.gate.baseline import read_baseline
+from resnet_fixtures.gate.judge import Rules, are_green, judge_runs
+from resnet_fixtures.gate.tolerance import parse_metric_tolerance
+from resnet_fixtures.gate.verdict import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from resnet_fixtures.gate.verdict import Judgement
+
+NOT_GREEN = 1
+REFUSED = 4  # the exit status of all that this project refuses
+
+
+class Parser(argparse.ArgumentParser):
+    """Refuses a command line with REFUSED, so that 1 and 2 do not both stand for a night that failed."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with one sentence."""
+        self.exit(REFUSED, f"{self.prog}: error: {message}\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Judge what the command line names, print a line for each test and their count, and return the exit status."""
+    parser = make_parser()
+    options = parser.parse_args(arguments)
+    try:
+        judgements = judge_files(options.baseline, options.run, Rules(dict(options.tolerance)))
+    except InputError as error:
+        parser.exit(REFUSED, f"{parser.prog}: error: {error}\n")
+    print(*judgements, count_verdicts(judgements), sep="\n")  # noqa: T201 - a command's output
+    is_green = are_green(judgements, inconclusive_fails=options.inconclusive == "fail")
+    return 0 if is_green else NOT_GREEN
+
+
+def judge_files(baseline: Path, run: Path, rules: Rules) -> list[Judgement]:
+    """Read both and judge them; what was left out of pytest-benchmark's histories is said on standard error."""
+    entries = read_baseline(baseline, _warn), read_baseline(run, _warn)
+    return judge_runs(*entries, rules, str(baseline))
+
+
+def count_verdicts(judgements: Sequence[Judgement]) -> str:
+    """Count the tests and, in Verdict's order, their verdicts."""
+    counts = Counter(judgement.verdict for judgement in judgements)
+    named = [f"{counts[verdict]} {verdict.value}" for verdict in Verdict if counts[verdict]]
+    tests = "1 test" if len(judgements) == 1 else f"{len(judgements)} tests"
+    return f"{tests}: {', '.join(named) or 'nothing was judged'}"
+
+
+def make_parser() -> Parser:
+    """Describe the command line."""
+    parser = Parser(prog="python -m resnet_fixtures.gate", description="Judge a stored run against a stored baseline.")
+    stored = "a file of --gate, --gate-update or --benchmark-json, or pytest-benchmark's storage folder"
+    parser.add_argument("--baseline", type=Path, required=True, help=stored)
+    parser.add_argument("--run", type=Path, required=True, help="what is judged: the like")
+    parser.add_argument(
+        "--tolerance", type=parse_metric_tolerance, action="append", default=[], metavar="METRIC=AMOUNT",
+        help="what a metric may lose, such as latency_s=2%% or accuracy='0.1 points' (repeatable)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--inconclusive", choices=["fail", "pass"], default="fail", help="the exit status of INCONCLUSIVE (%(default)s)"
+    )
+    return parser
+
+
+def _warn(note: str) -> None:
+    print(note, file=sys.stderr)  # noqa: T201 - a command's output
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,80 @@
+"""Find, read and update the baseline."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from resnet_fixtures.errors import InputError
+from resnet_fixtures.gate.benchmark_file import is_benchmarks
+from resnet_fixtures.gate.benchmark_storage import collect_runs, read_storage
+from resnet_fixtures.gate.json_file import read_json, refusing
+from resnet_fixtures.gate.run_file import parse_run, read_run, write_run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from resnet_fixtures.gate.samples import Entry
+
+NAME = "gate-baseline.json"
+LOCK_PATIENCE_S = 60.0  # an update takes far less than a second
+FILE_SCHEME = "file://"
+
+
+def default_baseline_path(benchmark_storage: str) -> Path:
+    """Return the baseline's place in the folder of --benchmark-storage: a path, or file:// before one.
+
+    A storage without a folder is an InputError.
+    """
+    folder = benchmark_storage.removeprefix(FILE_SCHEME)
+    if "://" in folder:
+        raise InputError(f"--benchmark-storage {benchmark_storage} has no folder for a baseline: pass --gate-baseline.")
+    return Path(folder) / NAME
+
+
+def read_baseline(path: Path, announce: Callable[[str], object] = str) -> dict[str, Entry]:
+    """Read the gate's file, or a file or a storage folder of pytest-benchmark; InputError where there is none.
+
+    `announce` is told in sentences what was left out of pytest-benchmark's; by default nobody is.
+    """
+    with refusing(path):
+        is_folder = path.is_dir()
+    content = None if is_folder else read_json(path)
+    if not is_folder and not is_benchmarks(content):
+        return parse_run(path, content)
+    found = read_storage(path) if is_folder else collect_runs(path, {path: content})
+    for note in found.notes:
+        announce(note)
+    return dict(found.entries)
+
+
+def update_baseline(path: Path, entries: Mapping[str, Entry], patience_s: float = LOCK_PATIENCE_S) -> None:
+    """Put the entries in the place of those of the same tests; other tests keep theirs.
+
+    Two updates at once follow each other; one that waits longer than `patience_s` is an InputError. So is a file that
+    is not a whole baseline of this version, and a folder or disk that refuses: the old file stays as it was.
+    """
+    path = path.resolve()  # a link keeps pointing at the baseline
+    with _locked(path, patience_s):
+        old = read_run(path) if path.exists() else {}
+        write_run(path, {**old, **entries})
+
+
+@contextmanager
+def _locked(path: Path, patience_s: float) -> Iterator[None]:
+    from filelock import FileLock, Timeout
+
+    # The lock's file stays behind: to remove it would let a third process lock another one of the same name.
+    lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=patience_s)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise InputError(f"{path} is being updated by another run: wait for it, or pass --gate-baseline.") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}): pass a --gate-baseline that can.") from error
+    try:
+        yield
+    finally:
+        lock.release()

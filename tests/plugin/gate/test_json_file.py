@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from resnet_fixtures.errors import InputError
+from resnet_fixtures.gate.json_file import MAX_BYTES, read_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "run.json"
+
+
+def test_json_is_read(path: Path) -> None:
+    path.write_text('{"a": [1, 2.5, null, "\N{SNOWMAN}"]}', encoding="utf-8")
+    assert read_json(path) == {"a": [1, 2.5, None, "\N{SNOWMAN}"]}
+
+
+def test_numbers_that_are_not_finite_are_none(path: Path) -> None:
+    path.write_text("[NaN, Infinity, -Infinity, 1e999, -1e999, 1e308]")
+    assert read_json(path) == [None, None, None, None, None, 1e308]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b'{"a": 1}}', b"\xff\xfe", b"[" * 200_000, b"9" * 5000],
+    ids=["empty", "truncated", "more", "bytes", "deep", "digits"],
+)
+def test_damaged_content_is_named_with_the_cure(content: bytes, path: Path) -> None:
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"run\.json is damaged \(.+\): restore it from a copy, or delete it") as error:
+        read_json(path)
+    assert "\n" not in str(error.value)
+
+
+def test_missing_file(path: Path) -> None:
+    with pytest.raises(InputError, match=r"run\.json does not exist: write a baseline with --gate-update, or a run wi"):
+        read_json(path)
+
+
+def test_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"is no regular file: pass one that --gate, --gate-update or --benchmark-js"):
+        read_json(tmp_path)
+
+
+def test_pipe_is_not_waited_for(path: Path) -> None:
+    os.mkfifo(path)
+    with pytest.raises(InputError, match=r"run\.json is no regular file"):
+        read_json(path)
+
+
+def test_huge_file_is_not_read(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(MAX_BYTES + (1 << 20))  # a hole, which takes no room
+    with pytest.raises(InputError, match=r"run\.json has 513 MiB, where no run has more than 512: pass a file that"):
+        read_json(path)
+
+
+def test_path_that_the_system_refuses(path: Path) -> None:
+    with pytest.raises(InputError, match=r"cannot be read \(File name too long\): pass a file that you may read"):
+        read_json(path.with_name("x" * 300))
