@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
     import pytest
 
-PATH_OPTIONS = ("--data-location", "--in-graph", "--output-dir")
+PATH_OPTIONS = (
+    "--data-location", "--in-graph", "--output-dir", "--gate-baseline", "--against", "--against-graph",
+)  # fmt: skip
 
 
 def restart_with_joined_paths(config: pytest.Config) -> None:

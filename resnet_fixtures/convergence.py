@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from resnet_fixtures.atomic_file import write_atomically
+from resnet_fixtures.gated_score import judge_time_to_target
 from resnet_fixtures.mlperf.time_to_train import Score, score_runs, time_run
 from resnet_fixtures.scoring import Scoring
 from resnet_fixtures.suite import RESULT, SUITE, Suite
@@ -107,6 +108,7 @@ class ConvergenceTraining:
     def _record(self, convergence: Convergence) -> None:
         last = convergence.runs[-1]
         evaluation = last.record.evaluations[-1]
+        seconds = [run.record.ended.seconds for run in convergence.runs if run.record.ended]
         fields = {
             **training_facts(self._suite, last, make_layout(self._suite.options.training)),
             "mode": "convergence",
@@ -118,11 +120,12 @@ class ConvergenceTraining:
             "images": evaluation.images,
             "epochs": evaluation.epoch,
             "curves": [[one.top1 for one in run.record.evaluations] for run in convergence.runs],
-            "seconds": [run.record.ended.seconds for run in convergence.runs if run.record.ended],
+            "seconds": seconds,
             "time_to_train_s": convergence.score.seconds,
             "time_to_train_reason": convergence.score.reason,
             "frozen_top1": convergence.frozen_top1,
         }
+        judge_time_to_target(self.request, seconds, fields)
         last.write_result(fields)
         self.request.node.stash[RESULT] = fields
         for name in ("reached", "target", "epochs", "time_to_train_s"):

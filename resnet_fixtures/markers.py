@@ -10,6 +10,7 @@ import pytest
 
 from resnet_fixtures.distribution import spread
 from resnet_fixtures.fixture_use import is_ours, parameter, parametrized_by_hand, uses
+from resnet_fixtures.gate_options import GateMode
 from resnet_fixtures.precision import Precision
 from resnet_fixtures.suite import SUITE, Suite, is_distributed
 from resnet_fixtures.timing.replay import ReplayClock
@@ -29,6 +30,7 @@ MARKERS = (
     "training: trains the model",
     "distributed: runs in several processes",
     "mlperf: trains to MLPerf's target",
+    "gate(tolerance): how much the test may lose under --gate, such as gate(tolerance='2%')",
 )
 MODES = ("online", "batch")
 PERF_BATCH_SIZES = (1, 128)
@@ -87,7 +89,8 @@ def mark_precision(item: pytest.Item) -> None:
 
 def mark_replay(item: pytest.Item) -> None:
     """Give a test whose steps run in other processes a benchmark clock that repeats their times."""
-    if uses(item, "timed_training"):
+    is_gated = item.config.stash[SUITE].options.gate.mode is not GateMode.OFF
+    if uses(item, "timed_training") or (is_gated and uses(item, "timed_inference")):
         item.add_marker(pytest.mark.benchmark(timer=ReplayClock()))
 
 

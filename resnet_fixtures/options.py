@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from resnet_fixtures.accuracy.published import DEFAULT_TOLERANCE
+from resnet_fixtures.gate_options import GateOptions, add_gate_options, add_gate_settings, read_gate_options
 from resnet_fixtures.hardware.thread_plan import ThreadRequest
 from resnet_fixtures.option_values import (
     parse_batch_sizes,
@@ -49,6 +50,7 @@ class Options:
     output_dir: Path
     output_results: bool
     training: TrainingOptions
+    gate: GateOptions
 
     def graph_path(self, precision: Precision) -> Path | None:
         """Return the graph that was given for `precision`, else the one that was given for any; the last one wins."""
@@ -93,6 +95,8 @@ def add_options(parser: pytest.Parser) -> None:
     _add_timing_options(group)
     _add_thread_options(group)
     add_training_options(group)
+    add_gate_options(group)
+    add_gate_settings(parser)
 
 
 def _add_timing_options(group: pytest.OptionGroup) -> None:
@@ -153,6 +157,7 @@ def read_options(config: pytest.Config) -> Options:
         output_dir=get("--output-dir"),
         output_results=get("--output-results"),
         training=read_training_options(get),
+        gate=read_gate_options(get),
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from resnet_fixtures.gating import find_gate
 from resnet_fixtures.hardware.facts import machine_facts
 from resnet_fixtures.hardware.thread_plan import idle_cpus, instance_plans
 from resnet_fixtures.live import LiveTerminal
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from resnet_fixtures.gating import Gate
     from resnet_fixtures.graph.frozen import FrozenGraph
     from resnet_fixtures.inference.common_window import InstanceResult
     from resnet_fixtures.inference.kernels import KernelProof
@@ -51,7 +53,10 @@ class TimedInference:
             self._suite.options.output_dir, self.graph.precision, datetime.now().astimezone(), echo
         ) as log:
             log.banner("dummy" if self._suite.split is None else "real")
-            if self._suite.options.cores_per_instance is None:
+            gate = find_gate(self.request.config)
+            if gate is not None:
+                measurement, more = self._time_under_gate(gate, facts, log)
+            elif self._suite.options.cores_per_instance is None:
                 measurement, more = self._time_session(log), dict[str, object]()
             else:
                 measurement, more = self._time_instances(log)
@@ -95,6 +100,22 @@ class TimedInference:
         images = self.request.getfixturevalue("image_batch")
         session = self.request.getfixturevalue("tf_session")
         return time_session(self.benchmark, session, images, self._suite.options.budget, log)
+
+    def _time_under_gate(
+        self, gate: Gate, facts: dict[str, object], log: SeedLog
+    ) -> tuple[Measurement, dict[str, object]]:
+        from resnet_fixtures.gated_inference import GatedInference, replay_samples
+        from resnet_fixtures.inference.child import ChildOrder
+        from resnet_fixtures.inference.timed_run import write_log
+
+        suite, item = self._suite, self.request.node
+        with tempfile.TemporaryDirectory() as folder:
+            images = self._save_images(Path(folder))
+            child = ChildOrder(self.graph_file, self.graph.precision, suite.plan, self.batch_size, images)
+            measurement, more = GatedInference(gate, suite, item, child, facts)()
+        replay_samples(self.benchmark, item, measurement)
+        write_log(log, measurement, logged=False)
+        return measurement, more
 
     def _time_pipeline(self) -> dict[str, object]:
         if self._suite.split is None:

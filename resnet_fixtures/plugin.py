@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from resnet_fixtures import command_line, markers, options, preflight, suite
+from resnet_fixtures import command_line, gate_preflight, gating, markers, options, preflight, suite
 from resnet_fixtures.errors import InputError, RunError
 from resnet_fixtures.summary import ResultSummary, attach_result
 
@@ -41,6 +41,11 @@ def pytest_configure(config: pytest.Config) -> None:
         command_line.refuse_mistaken_paths(config)
         state = config.stash[suite.SUITE] = suite.make_suite(config)
         preflight.check_combinations(config, state)
+        gate_preflight.check_gate_combinations(config)
+    if gating.is_gated(config):
+        from resnet_fixtures.gate_plugin import GatePlugin
+
+        config.pluginmanager.register(GatePlugin(), "resnet_fixtures.gate_plugin")
     config.stash[suite.CLEANUP] = ExitStack()
     config.pluginmanager.register(ResultSummary(), "resnet_fixtures.summary")
 

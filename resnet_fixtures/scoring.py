@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from resnet_fixtures.gated_score import judge_score
+from resnet_fixtures.hardware.facts import machine_facts
 from resnet_fixtures.live import LiveTerminal
 from resnet_fixtures.report.accuracy_report import accuracy_fields, write_accuracy_json
 from resnet_fixtures.report.seed_log import SeedLog, open_seed_log
@@ -61,7 +63,9 @@ class Scoring:
             if evaluation.first_batch_s is None:  # no batch was left, but people's scripts read the last line
                 log_total(log, evaluation.predictions)
             log.finish(self.batch_size)
-            self._record(evaluation, self._facts(session, images, data), log)
+            facts = self._facts(session, images, data)
+            self._record(evaluation, facts, log)
+            judge_score(self.request, evaluation.predictions, facts)
             self._write_results(evaluation, session, now)
         return evaluation
 
@@ -83,6 +87,7 @@ class Scoring:
             "thread_plan": self._suite.plan.as_dict(),
             "isa": self._suite.isa.name,
             "versions": result_versions(),
+            "machine": machine_facts(self._suite.topology, self._suite.isa),
         }
 
     def _record(self, evaluation: Evaluation, facts: dict[str, object], log: SeedLog) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from resnet_fixtures.errors import RunError
+from resnet_fixtures.gating import find_gate
 from resnet_fixtures.hardware.facts import machine_facts
 from resnet_fixtures.suite import RESULT, SUITE, Suite
 from resnet_fixtures.timing.benchmark_adaptor import record
@@ -58,12 +59,15 @@ class TimedTraining:
         order = trial_order(self._suite, self.precision, self.batch_size, layout)
         title = f"{self.precision} training, {layout.processes} x {self.batch_size} images"
         training = run_training(self.request, order, layout, title)
-        measurement = measure_steps(training)
+        first = measure_steps(training)
+        measurement, gated = self._sample_under_gate(
+            first, order, layout, title, {**self._facts(training, layout), **kernels}
+        )
         trend = loss_trend(step.loss for step in training.record.steps)
         assert trend is not None, "measure_steps has counted the steps"
         clock = self.request.node.get_closest_marker("benchmark").kwargs["timer"]
         replay(self.benchmark, clock, measurement.steps_s)
-        self._record(training, layout, measurement, {**kernels, **loss_fields(trend)})
+        self._record(training, layout, measurement, {**kernels, **loss_fields(trend), **gated})
         return TrainingTrial(measurement, trend)
 
     @cached_property
@@ -80,13 +84,32 @@ class TimedTraining:
     def _suite(self) -> Suite:
         return self.request.config.stash[SUITE]
 
+    def _facts(self, training: FinishedTraining, layout: Layout) -> dict[str, object]:
+        return {**training_facts(self._suite, training, layout), "mode": "training"}
+
+    def _sample_under_gate(
+        self, first: Measurement, order: Order, layout: Layout, title: str, facts: Mapping[str, object]
+    ) -> tuple[Measurement, dict[str, object]]:
+        gate = find_gate(self.request.config)
+        if gate is None:
+            return first, {}
+        from resnet_fixtures.gated_training import sample_trainings
+
+        again = replace(order, checkpoint=None)  # a trial that went on from a checkpoint would have no steps left
+        return sample_trainings(
+            gate,
+            self.request.node,
+            first,
+            lambda: measure_steps(run_training(self.request, again, layout, title)),
+            facts,
+        )
+
     def _record(
         self, training: FinishedTraining, layout: Layout, measurement: Measurement, more: Mapping[str, object]
     ) -> None:
-        steps = training.record.steps[len(measurement.warmup_s) :]
+        steps = training.record.steps[len(measure_steps(training).warmup_s) :]
         facts = {
-            **training_facts(self._suite, training, layout),
-            "mode": "training",
+            **self._facts(training, layout),
             **more,
             "input_share": share_of_step([step.input_s for step in steps], steps),
             "communication_share": share_of_step([step.communication_s for step in steps], steps),

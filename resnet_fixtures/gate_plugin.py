@@ -1,0 +1,118 @@
+"""What the gate adds to pytest where it is on: a verdict for each test, one for each that is missing, and the files."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from resnet_fixtures.errors import InputError
+from resnet_fixtures.gate_options import GateMode
+from resnet_fixtures.gate_preflight import MissingTest, find_missing, is_judged, make_gate, make_gate_ready
+from resnet_fixtures.gating import GATE, find_gate
+from resnet_fixtures.preflight import usage_errors
+from resnet_fixtures.suite import SUITE
+from resnet_fixtures.unique_file import reserve_file
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from resnet_fixtures.gating import Gate
+
+
+class GatePlugin:
+    """The hooks of a run with a gate."""
+
+    def __init__(self) -> None:
+        self._written: str | None = None
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)  # before -m and -k choose, and after
+    def pytest_collection_modifyitems(
+        self, session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
+    ) -> Generator[None, None, None]:
+        """Read the baseline, and let each of its tests that was not collected fail under its own name."""
+        collected = {item.nodeid for item in items}
+        yield
+        if config.option.collectonly:
+            return
+        with usage_errors(config):
+            gate = config.stash[GATE] = make_gate(config)
+        for judgement in find_missing(config, gate, collected):
+            gate.judgements[judgement.test] = judgement
+            items.append(MissingTest.from_parent(session, name=judgement.test, judgement=judgement))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> None:
+        """Check the other side, and count what is judged together."""
+        if GATE in session.config.stash:
+            with usage_errors(session.config):
+                make_gate_ready(session.config, session.items)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+        """Let a test that has passed fail by its verdict."""
+        outcome = yield
+        if is_judged(pyfuncitem):
+            pyfuncitem.config.stash[GATE].fail_unless_green(pyfuncitem.nodeid)
+        return outcome
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Put the verdict into the report; a test of the baseline that is skipped fails, what failed is not kept."""
+        report = yield
+        gate = item.config.stash[GATE]
+        if report.skipped and item.nodeid in gate.baseline and is_judged(item):
+            report.outcome = "failed"
+            report.longrepr = f"skipped, but {gate.baseline_path} has it: let it run, or write another baseline"
+        if report.failed:
+            gate.entries.pop(item.nodeid, None) if gate.options.mode is GateMode.UPDATE else None
+        if report.when == "call" and item.nodeid in gate.judgements:
+            report.user_properties.append(("gate", gate.judgements[item.nodeid].verdict.value))
+        return report
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Write the baseline or the run; a run that measured nothing is not green."""
+        gate = find_gate(session.config)
+        if gate is None or session.exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+            return
+        try:
+            self._written = write_entries(session.config, gate)
+        except InputError as error:
+            self._written, session.exitstatus = str(error), pytest.ExitCode.USAGE_ERROR
+            return
+        if not gate.entries and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Write one line a verdict, how many there are of each, and where the entries are."""
+        gate = find_gate(terminalreporter.config)
+        if gate is None:
+            return
+        terminalreporter.section(f"gate ({gate.options.mode.value})")
+        for line in (*map(str, gate.judgements.values()), count_verdicts(gate), self._written):
+            if line:
+                terminalreporter.write_line(line)
+
+
+def write_entries(config: pytest.Config, gate: Gate) -> str:
+    """Write what was measured, and say where it is; InputError where that cannot be written."""
+    from resnet_fixtures.gate.baseline import update_baseline
+    from resnet_fixtures.gate.run_file import write_run
+
+    if not gate.entries:
+        return "nothing was measured, so nothing was written"
+    if gate.options.mode is GateMode.UPDATE:
+        update_baseline(gate.baseline_path, gate.entries)
+        return f"{len(gate.entries)} written into {gate.baseline_path}"
+    output_dir = config.stash[SUITE].options.output_dir
+    path = reserve_file(output_dir, f"gate_{datetime.now().astimezone():%Y%m%d_%H%M%S}", ".json")
+    write_run(path, gate.entries, gate.judgements)
+    return f"the run is in {path}"
+
+
+def count_verdicts(gate: Gate) -> str:
+    """Count the verdicts of each kind; nothing where there are none."""
+    verdicts = [judgement.verdict.value for judgement in gate.judgements.values()]
+    return ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in dict.fromkeys(verdicts))

@@ -1,0 +1,154 @@
+"""Make the gate ready: baseline, rules, the tests that are missing, and the other side of --against."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from resnet_fixtures.errors import InputError
+from resnet_fixtures.fixture_use import uses
+from resnet_fixtures.gate_options import GateMode
+from resnet_fixtures.gating import GATE, Gate, tolerance_fact
+from resnet_fixtures.live import LiveTerminal
+from resnet_fixtures.markers import runnable, selected_precisions
+from resnet_fixtures.suite import SUITE, is_distributed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from resnet_fixtures.gate.judge import Rules
+    from resnet_fixtures.gate.samples import Entry
+    from resnet_fixtures.gate.verdict import Judgement
+
+TIMED_FIXTURES = ("timed_inference", "timed_training", "convergence_training")  # chance moves what they measure
+JUDGED_FIXTURES = (*TIMED_FIXTURES, "scoring")
+
+
+def is_judged(item: pytest.Item) -> bool:
+    """Tell whether the gate judges a test."""
+    return any(uses(item, name) for name in JUDGED_FIXTURES)
+
+
+def check_gate_combinations(config: pytest.Config) -> None:
+    """Refuse the gate together with what leaves nothing to judge, or what it does not judge."""
+    options = config.stash[SUITE].options
+    mode = options.gate.mode
+    if mode is GateMode.OFF:
+        return
+    if is_distributed(config):
+        raise InputError(f"{mode.value} times and -n runs tests side by side: leave -n out.")
+    for name in ("benchmark_disable", "benchmark_skip"):
+        if config.getoption(name, False):
+            flag = f"--{name.replace('_', '-')}"
+            raise InputError(f"{mode.value} judges what is measured and {flag} measures nothing: leave it out.")
+    if options.cores_per_instance is not None:
+        raise InputError(f"{mode.value} judges one process at a time: leave --numa-cores-per-instance out.")
+
+
+def make_gate(config: pytest.Config) -> Gate:
+    """Return the run's gate with its baseline; InputError for a baseline that cannot be used."""
+    from resnet_fixtures.gate.baseline import default_baseline_path, read_baseline
+    from resnet_fixtures.gate.run_file import read_run
+
+    options = config.stash[SUITE].options.gate
+    path = options.baseline or default_baseline_path(config.getoption("benchmark_storage"))
+    baseline: dict[str, Entry] = {}
+    if options.mode is GateMode.JUDGE:
+        if not path.exists():
+            raise InputError(f"--gate has no baseline in {path}: run once with --gate-update.")
+        baseline = read_baseline(path, LiveTerminal(config).announce)
+    elif options.mode is GateMode.UPDATE and path.exists():
+        read_run(path)  # what could not be updated is refused before anything is measured
+    return Gate(options, make_rules(config), path, baseline)
+
+
+def make_rules(config: pytest.Config) -> Rules:
+    """Return the rules with the tolerances of pytest.ini; InputError for one that cannot be read."""
+    from resnet_fixtures.gate.judge import Rules
+    from resnet_fixtures.gate.tolerance import parse_metric_tolerance
+
+    try:
+        return Rules(dict(parse_metric_tolerance(line) for line in config.getini("gate_tolerance")))
+    except argparse.ArgumentTypeError as error:
+        raise InputError(f"gate_tolerance of {config.inipath}: {error}.") from None
+
+
+def find_missing(config: pytest.Config, gate: Gate, collected: set[str]) -> list[Judgement]:
+    """Judge the baseline's tests that this run should have collected and did not: renamed, moved or removed."""
+    from resnet_fixtures.gate.judge import judge_unmeasured
+
+    missing = (entry for test, entry in gate.baseline.items() if test not in collected)
+    return [judge_unmeasured(entry.test, str(gate.baseline_path)) for entry in missing if _is_asked_for(config, entry)]
+
+
+def _is_asked_for(config: pytest.Config, entry: Entry) -> bool:
+    """Tell whether a test lies in the places that pytest was pointed at, and has one of the batch sizes asked for."""
+    sizes = config.stash[SUITE].options.batch_sizes
+    if sizes and entry.batch_size not in sizes:
+        return False
+    file, _, _ = entry.test.partition("::")
+    for argument in config.args:
+        place, colons, name = argument.partition("::")
+        path = config.invocation_params.dir / place
+        is_below = (config.rootpath / file).is_relative_to(path)
+        if is_below and (not colons or entry.test.partition("::")[2].startswith(name)):
+            return True
+    return False
+
+
+class MissingTest(pytest.Item):
+    """Stands for a test of the baseline that was not collected, and fails under its name."""
+
+    def __init__(self, judgement: Judgement, **arguments: Any) -> None:
+        super().__init__(nodeid=judgement.test, **arguments)
+        self._judgement = judgement
+
+    def setup(self) -> None:
+        """Fail before anything that a plugin does around a call could skip it."""
+        pytest.fail(f"{self._judgement.verdict.value}: {self._judgement.reason}", pytrace=False)
+
+    def runtest(self) -> None:
+        """Do nothing: setup has failed."""
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        """Say where the test would be."""
+        return Path(self.nodeid.partition("::")[0]), None, self.nodeid
+
+
+def make_gate_ready(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
+    """Count the tests that are judged together; with --against look at the other side, and skip all but inference."""
+    gate = config.stash[GATE]
+    timed = [item for item in runnable(items) if any(uses(item, name) for name in TIMED_FIXTURES)]
+    for item in timed:
+        tolerance_fact(item)  # refuses a marker that says something else
+    gate.rules = replace(gate.rules, tests=max(1, len(timed)))
+    if gate.options.mode is GateMode.AGAINST:
+        check_other_side(gate, items)
+
+
+def check_other_side(gate: Gate, items: Iterable[pytest.Item]) -> None:
+    """Refuse an interpreter or a graph that could not run; skip what --against does not compare."""
+    from resnet_fixtures.gate.other_python import check_interpreter
+
+    if gate.options.against_python:
+        check_interpreter(gate.options.against_python)
+    for item in runnable(items):
+        if not uses(item, "timed_inference"):
+            item.add_marker(pytest.mark.skip(reason="--against compares the times of inference alone"))
+    if gate.options.against_graph:
+        _check_other_graph(gate.options.against_graph, items)
+
+
+def _check_other_graph(path: Path, items: Iterable[pytest.Item]) -> None:
+    from resnet_fixtures.graph.frozen import load_frozen_graph
+
+    precisions = selected_precisions(items)
+    if len(precisions) > 1:
+        names = ", ".join(map(str, precisions))
+        raise InputError(f"--against-graph {path} has one precision, and {names} are selected: select one with -m.")
+    for precision in precisions:
+        load_frozen_graph(path, precision)
