@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-METRICS = {"online": Metric.LATENCY_S, "batch": Metric.IMAGES_PER_S, "training": Metric.LATENCY_S}  # by mode
+METRICS = {"online": Metric.LATENCY_S, "batch": Metric.IMAGES_PER_S, "training": Metric.IMAGES_PER_S}  # by mode
 PRECISIONS = tuple(map(str, Precision))
+PROCESSES = "gate_process_medians_s"  # of a run under the gate, whose rounds are those of several processes
 FACTS = (
     "precision", "mode", "data", "graph_sha256", "thread_plan", "isa", "versions", "kernels", "emulated", "machine",
     "processes", "recipe", "rank_threads", "instances",
@@ -26,7 +27,10 @@ FACTS = (
 
 @dataclass(frozen=True)
 class SavedTest:
-    """One test of one saved run. `is_raw` tells whether the run was saved with its rounds."""
+    """One test of one saved run: a sample, or one for each process of a run under the gate.
+
+    `is_raw` tells whether nothing is missing for want of --benchmark-save-data.
+    """
 
     saved: datetime
     entry: Entry
@@ -74,12 +78,20 @@ def _parse_test(saved: datetime, benchmark: Mapping[str, Any]) -> SavedTest:
     test, fields, stats = benchmark["fullname"], benchmark["extra_info"], benchmark["stats"]
     if not is_test_id(test) or not isinstance(stats, dict):
         raise TypeError("a test has no name or no stats")
-    is_raw = bool(stats.get("data"))
-    steps_s = parse_seconds(stats["data"] if is_raw else [stats["median"]])
-    sample = ProcessSample(steps_s, parse_seconds(fields.get("warmup_s", [])))
+    samples = parse_samples(fields, stats)
+    if not samples:
+        raise ValueError(f"{PROCESSES} is empty")
     images = fields["batch_size"] * count_batches(fields)
-    entry = Entry(test, METRICS[fields["mode"]], images, select_facts(fields), samples=(sample,))
-    return SavedTest(saved, entry, is_raw)
+    entry = Entry(test, METRICS[fields["mode"]], images, select_facts(fields), samples)
+    return SavedTest(saved, entry, is_raw=bool(stats.get("data")) or PROCESSES in fields)
+
+
+def parse_samples(fields: Mapping[str, Any], stats: Mapping[str, Any]) -> tuple[ProcessSample, ...]:
+    """Take each process' median of a run under the gate, else the rounds, else their median where none were saved."""
+    if PROCESSES in fields:
+        return tuple(ProcessSample((median_s,)) for median_s in parse_seconds(fields[PROCESSES]))
+    steps_s = stats.get("data") or [stats["median"]]
+    return (ProcessSample(parse_seconds(steps_s), parse_seconds(fields.get("warmup_s", []))),)
 
 
 def count_batches(fields: Mapping[str, Any]) -> int:

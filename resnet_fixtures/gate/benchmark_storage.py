@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import chain
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,8 @@ class Found:
 def read_storage(folder: Path) -> Found:
     """Read all runs of pytest-benchmark's storage folder; InputError where none is this suite's, or one is damaged.
 
-    Each run is one process' sample. A test's facts are its newest run's; runs by other means are left out.
+    Each run is one process' sample, but for those under the gate, which had several. A test's facts are its newest
+    run's; runs by other means are left out.
     """
     return collect_runs(folder, {file: read_json(file) for file in list_runs(folder)})
 
@@ -59,7 +61,7 @@ def join_runs(saved: Iterable[SavedTest]) -> Found:
         by_test.setdefault(one.entry.test, []).append(one)
     kept = {test: [one for one in runs if not differences(one, runs[-1])] for test, runs in by_test.items()}
     entries = {
-        test: replace(runs[-1].entry, samples=tuple(one.entry.samples[0] for one in runs))
+        test: replace(runs[-1].entry, samples=tuple(chain.from_iterable(one.entry.samples for one in runs)))
         for test, runs in kept.items()
     }
     left_out = [note for test, runs in by_test.items() for note in note_left_out(test, runs)]

@@ -33,12 +33,19 @@ def test_without_rounds_the_median_is_the_step() -> None:
     assert not saved.is_raw
 
 
+def test_run_under_the_gate_has_a_sample_for_each_of_its_processes() -> None:
+    benchmark = make_benchmark(step_s=None, gate_processes=2, gate_process_medians_s=[0.02, 0.03])
+    (saved,) = parse_benchmarks(PATH, make_saved(benchmark))
+    assert saved.entry.samples == (ProcessSample((0.02,)), ProcessSample((0.03,)))
+    assert saved.is_raw
+
+
 @pytest.mark.parametrize(
     ("fields", "metric", "images"),
     [
         ({"mode": "batch", "batch_size": 8}, Metric.IMAGES_PER_S, 8),
         ({"mode": "online"}, Metric.LATENCY_S, 1),
-        ({"mode": "training", "batch_size": 16, "processes": 2}, Metric.LATENCY_S, 32),
+        ({"mode": "training", "batch_size": 16, "processes": 2}, Metric.IMAGES_PER_S, 32),
         ({"mode": "batch", "batch_size": 8, "instances": [{"cpus": [0]}, {"cpus": [1]}]}, Metric.IMAGES_PER_S, 16),
     ],
 )
@@ -99,9 +106,19 @@ def test_broken_timing_of_ours(changed: dict[str, object], reason: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "fields", [{"instances": []}, {"instances": 2}, {"processes": 0}, {"processes": "2"}, {"instances": [{}]}]
+    "fields",
+    [
+        {"instances": []},
+        {"instances": 2},
+        {"processes": 0},
+        {"processes": "2"},
+        {"instances": [{}]},
+        {"gate_process_medians_s": 7},
+        {"gate_process_medians_s": []},
+        {"gate_process_medians_s": [0]},
+    ],
 )
-def test_broken_numbers_of_processes(fields: dict[str, Any]) -> None:
+def test_broken_processes(fields: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=r"0001_x\.json is damaged \(.+\): restore it"):
         parse_one(make_benchmark(**fields))
 

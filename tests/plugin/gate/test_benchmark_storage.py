@@ -37,6 +37,12 @@ def test_every_run_is_a_sample_the_oldest_first(storage: Path) -> None:
     assert found.notes == ()
 
 
+def test_runs_under_the_gate_bring_all_their_processes(storage: Path) -> None:
+    save_run(storage, 1, make_benchmark(step_s=0.01))
+    save_run(storage, 2, make_benchmark(step_s=0.05, gate_process_medians_s=[0.02, 0.03]))
+    assert medians(storage) == [0.01, 0.02, 0.03]
+
+
 def test_one_machine_s_folder_is_a_storage(storage: Path) -> None:
     path = save_run(storage, 1, make_benchmark())
     assert read_storage(path.parent) == read_storage(storage)
