@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from resnet_fixtures.errors import InputError, RunError
-from resnet_fixtures.gate.reference_kernel import ONE_BLAS_THREAD
 from resnet_fixtures.gate.samples import ProcessSample
 from resnet_fixtures.inference.child import INPUT_ERROR_STATUS, child_environment, describe_end
 
@@ -41,8 +40,8 @@ class Interpreter:
     name: str = "The sampling process"
 
     def environment(self, order: SampleOrder, environ: Mapping[str, str]) -> dict[str, str]:
-        """Return the user's environment, with one thread for numpy, and none of this one's packages for another."""
-        environment = {**child_environment(order.child.plan, environ), **ONE_BLAS_THREAD}
+        """Return the user's environment, and none of this one's packages for another."""
+        environment = child_environment(order.child.plan, environ)
         if self.packages is None:
             return environment
         foreign = {

@@ -1,99 +1,81 @@
-"""The reference kernel: work of a step's kind whose time tells how fast the machine is just now.
+"""The reference kernel: work of a step's kind beside it, whose time tells how fast the machine is just now.
 
-It must not come from the library under test, or a slow library would slow its own measure. So it is numpy's matrix
-product, single-threaded (see `ONE_BLAS_THREAD`), dispatched on as many Python threads as the step has.
+It is a smaller ResNet-50 v1.5 in fp32, run by TensorFlow as it comes: none of this package's graph transforms, and
+oneDNN's convolutions in the same number and order as in the step. What disturbs a step disturbs it alike; numpy's
+matrix products do not follow (docs/gate.md has the measurements). It shares the library with the step, so its times
+say nothing where the library has changed, and `reference_facts` tells the libraries apart.
 """
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import hashlib
+from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from resnet_fixtures.graph.resnet50 import Architecture
 from resnet_fixtures.precision import Precision
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    Matrix = npt.NDArray[np.float32]
-
-# Must be in the environment before numpy is imported.
-ONE_BLAS_THREAD = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "BLIS_NUM_THREADS": "1"}
-# As the fourth stage of ResNet-50 has them: 14 * 14 pixels, 1024 and 256 channels. The weights take 25 MB, so that
-# they stream through the caches as the network's do.
-ROWS, WIDE, NARROW, PAIRS = 196, 1024, 256, 12
-MIN_PARTS = 4  # of one product: a thread that is held up leaves its share to the others, as in TensorFlow's pool
-# The chain takes 0.25 to 0.5 of an fp32 image's step; it is repeated to keep near that share.
-IMAGES_A_CHAIN = {Precision.INT8: 4, Precision.BF16: 2, Precision.FP32: 1}
+# The filters of the first stage, 64 in the real network: the kernel takes 0.7 to 1.1 of an image's step.
+WIDTHS = {Precision.INT8: 32, Precision.BF16: 32, Precision.FP32: 48}
+MOST_IMAGES = 32  # of larger batches, a part: such steps are long beside what disturbs them
+SEED = 0
+LIBRARY = "tensorflow"
 
 
 class ReferenceKernel:
-    """Multiplies a chain of matrices, float32 [196, 1024] @ [1024, 256] and back, `repeats` times over."""
+    """Runs the network on one seeded batch; float32 images [images, 224, 224, 3] inside, no result outside."""
 
-    def __init__(self, threads: int, repeats: int) -> None:
-        rng = np.random.default_rng(0)
-        self._repeats = repeats
-        self._weights = [
-            (_draw(rng, WIDE, NARROW), _draw(rng, NARROW, WIDE)) for _ in range(PAIRS)
-        ]  # all different, else they would stay in the cache
-        self._input, self._narrow, self._output = _draw(rng, ROWS, WIDE), _empty(NARROW), _empty(WIDE)
-        self._parts = _cut(ROWS, max(MIN_PARTS, threads))
-        self._pool = ThreadPoolExecutor(threads, "reference")
+    def __init__(self, threads: int, images: int, width: int) -> None:
+        import tensorflow as tf
+
+        from resnet_fixtures.data.dummy import dummy_images
+        from resnet_fixtures.graph.freeze import INPUT_NAME, OUTPUT_NAME, freeze
+        from resnet_fixtures.graph.weights import random_weights
+
+        architecture = Architecture(width=width)
+        graph = tf.Graph()
+        with graph.as_default():
+            tf.graph_util.import_graph_def(freeze(architecture, random_weights(SEED)), name="")
+        config = tf.compat.v1.ConfigProto(
+            intra_op_parallelism_threads=threads, inter_op_parallelism_threads=1, use_per_session_threads=True
+        )
+        session = tf.compat.v1.Session(graph=graph, config=config)
+        self._images: npt.NDArray[Any] = dummy_images(images, architecture.image_size, SEED)
+        self._call = session.make_callable(f"{OUTPUT_NAME}:0", [f"{INPUT_NAME}:0"])
 
     def __call__(self) -> None:
-        """Run the chain."""
-        for _ in range(self._repeats):
-            for down, up in self._weights:
-                self._multiply(self._input, down, self._narrow)
-                self._multiply(self._narrow, up, self._output)
-
-    def _multiply(self, left: Matrix, right: Matrix, out: Matrix) -> None:
-        def multiply_part(rows: slice) -> None:
-            np.matmul(left[rows], right, out=out[rows])
-
-        for _ in self._pool.map(multiply_part, self._parts):
-            pass
+        """Run it once."""
+        self._call(self._images)
 
 
 def make_reference_kernel(threads: int, batch_size: int, precision: Precision) -> ReferenceKernel:
-    """Return the kernel for steps of so many images: the same work wherever the arguments are the same."""
-    return ReferenceKernel(threads, count_repeats(batch_size, precision))
-
-
-def count_repeats(batch_size: int, precision: Precision) -> int:
-    """Count the chains beside a step, so that both take times of one order."""
-    return max(1, round(batch_size / IMAGES_A_CHAIN[precision]))
+    """Return the kernel for such steps: the same work wherever the arguments are the same."""
+    return ReferenceKernel(threads, min(batch_size, MOST_IMAGES), WIDTHS[precision])
 
 
 def reference_facts(threads: int, batch_size: int, precision: Precision) -> dict[str, object]:
-    """Say what the kernel is: two processes' references compare where these are equal."""
+    """Say what the kernel is, and by which library: two processes' references compare where these are equal."""
     return {
-        "kernel": f"{2 * PAIRS} sgemm {ROWS}x{WIDE}x{NARROW}",
-        "repeats": count_repeats(batch_size, precision),
+        "kernel": f"ResNet-50 v1.5, width {WIDTHS[precision]}, fp32",
+        "images": min(batch_size, MOST_IMAGES),
         "threads": threads,
-        "numpy": np.__version__,
-        "blas": _describe_blas(),
+        "library": identify_library(),
     }
 
 
-def _describe_blas() -> str:
-    """Name the library that multiplies numpy's matrices, and its version."""
-    try:
-        configuration: dict[str, Any] = np.show_config(mode="dicts")  # type: ignore[assignment]
-        blas = configuration["Build Dependencies"]["blas"]
-        return f"{blas['name']} {blas['version']}"
-    except (TypeError, KeyError):  # numpy before 1.25, or built without telling
-        return "unknown"
+def identify_library() -> str:
+    """Return a digest of the installed TensorFlow's list of files, which has the digest of each."""
+    for name in metadata.packages_distributions().get(LIBRARY, ()):
+        record = metadata.distribution(name).read_text("RECORD")
+        if record:
+            digest = hashlib.sha256("\n".join(sorted(_installed_files(record))).encode()).hexdigest()[:16]
+            return f"{name} {metadata.version(name)} {digest}"
+    return "unknown"
 
 
-def _draw(rng: np.random.Generator, rows: int, columns: int) -> Matrix:
-    return rng.standard_normal((rows, columns), dtype=np.float32)
-
-
-def _empty(columns: int) -> Matrix:
-    return np.empty((ROWS, columns), dtype=np.float32)
-
-
-def _cut(rows: int, parts: int) -> list[slice]:
-    return [slice(rows * part // parts, rows * (part + 1) // parts) for part in range(parts)]
+def _installed_files(record: str) -> list[str]:
+    """Leave out what differs between two installations of one build: byte code, and pip's own notes."""
+    return [line for line in record.splitlines() if line.startswith(f"{LIBRARY}/") and ".pyc," not in line]
