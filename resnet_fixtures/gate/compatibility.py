@@ -137,6 +137,8 @@ def _find_unknown(baseline: Entry, run: Entry) -> Iterator[Difference]:
     if run.metric is not Metric.ACCURACY:
         unknown = (name for name, path in NEEDED.items() if look_up(run.facts, path) is None)
         yield from (Difference(name, show(None), show(None)) for name in unknown)
+    if run.metric is Metric.IMAGES_PER_S and run.batch_size < 1:
+        yield Difference("batch size", show(run.batch_size), show(baseline.batch_size))
     measured = run.scored if run.metric is Metric.ACCURACY else run.samples
     stored = baseline.scored if run.metric is Metric.ACCURACY else baseline.samples
     if not measured or not stored:

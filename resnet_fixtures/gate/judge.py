@@ -92,19 +92,10 @@ def judge(baseline: Entry | None, run: Entry, rules: Rules, baseline_name: str) 
         cure = "run with --gate-update here, or compare with --against"
         return Judgement(run.test, Verdict.INCOMPATIBLE, f"{difference.describe(baseline_name)}: {cure}")
     tolerance = rules.tolerance_for(run)
-    notes = describe_changes(baseline.facts, run.facts)
     if run.metric is Metric.ACCURACY:
+        notes = describe_changes(baseline.facts, run.facts)
         return judge_accuracy(run.test, baseline.scored, run.scored, tolerance, baseline_name, notes)
-    few = min(len(baseline.samples), len(run.samples))
-    if run.metric is Metric.TIME_TO_TARGET_S:
-        rules = replace(rules, looks=1)  # no training is added to those that were run
-        if few < MIN_TRAININGS:
-            counts = f"{len(run.samples)} and {len(baseline.samples)} trainings"
-            reason = f"{counts} are too few, {MIN_TRAININGS} are needed here and in {baseline_name}"
-            return Judgement(run.test, Verdict.INCONCLUSIVE, f"{reason}: run with --mlperf-runs 5")
-    question = Question(run.test, run.metric, run.batch_size, tolerance, rules.confidence, notes)
-    has_common_reference = _has_common_reference(baseline, run)
-    return judge_timing(question, baseline.samples, run.samples, has_common_reference=has_common_reference)
+    return _judge_times(baseline, run, rules, tolerance, baseline_name)
 
 
 def judge_pairs(
@@ -141,6 +132,19 @@ def is_green(verdict: Verdict, *, inconclusive_fails: bool) -> bool:
 def are_green(judgements: Sequence[Judgement], *, inconclusive_fails: bool) -> bool:
     """Tell whether a run passes: something was judged, and all of it is green."""
     return bool(judgements) and all(is_green(one.verdict, inconclusive_fails=inconclusive_fails) for one in judgements)
+
+
+def _judge_times(baseline: Entry, run: Entry, rules: Rules, tolerance: Tolerance, baseline_name: str) -> Judgement:
+    if run.metric is Metric.TIME_TO_TARGET_S:
+        if min(len(baseline.samples), len(run.samples)) < MIN_TRAININGS:
+            counts = f"{len(run.samples)} and {len(baseline.samples)} trainings"
+            reason = f"{counts} are too few, {MIN_TRAININGS} are needed here and in {baseline_name}"
+            return Judgement(run.test, Verdict.INCONCLUSIVE, f"{reason}: run with --mlperf-runs 5")
+        rules = replace(rules, looks=1)  # no training is added to those that were run
+    notes = describe_changes(baseline.facts, run.facts)
+    question = Question(run.test, run.metric, run.batch_size, tolerance, rules.confidence, notes)
+    has_common_reference = _has_common_reference(baseline, run)
+    return judge_timing(question, baseline.samples, run.samples, has_common_reference=has_common_reference)
 
 
 def _has_common_reference(baseline: Entry, run: Entry) -> bool:

@@ -44,12 +44,13 @@ class Question:
 
     def to_loss(self, log_change: float) -> float:
         """Convert a change of the log time to the share that is lost: of the throughput, or added to the time."""
-        log_change = max(-LARGEST_LOG, min(LARGEST_LOG, log_change))
+        log_change = _cut(log_change)
         return -math.expm1(-log_change) if self.metric is Metric.IMAGES_PER_S else math.expm1(log_change)
 
     def to_value(self, log_time: float) -> float:
         """Convert a log time to what the metric counts: images/s or seconds."""
-        return self.batch_size / math.exp(log_time) if self.metric is Metric.IMAGES_PER_S else math.exp(log_time)
+        time_s = math.exp(_cut(log_time))
+        return self.batch_size / time_s if self.metric is Metric.IMAGES_PER_S else time_s
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,10 @@ def _conclude(question: Question, comparison: Comparison, log_baseline: float, c
     return Judgement(question.test, verdict, reason, loss, interval)
 
 
+def _cut(log: float) -> float:
+    return max(-LARGEST_LOG, min(LARGEST_LOG, log))
+
+
 def _known(values: Sequence[float | None]) -> list[float]:
     """Return the values, none of them where one is missing."""
     known = [value for value in values if value is not None]
@@ -169,7 +174,7 @@ def _has_drifted(machine: Change, tolerance: Tolerance) -> bool:
 
 
 def _describe_machine(comparison: Comparison) -> tuple[str, ...]:
-    if comparison.machine is None:
+    if comparison.machine is None or comparison.change.spread is None:
         return ()
     if not comparison.is_ratio:
         return ("the reference scatters more than the steps, and is left out",)

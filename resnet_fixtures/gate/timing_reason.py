@@ -48,7 +48,7 @@ def describe(
         brackets.append(f"{level} {_signed(low)} … {_signed(high)} %")
     if verdict is Verdict.PASS and values.upper95 is not None:
         brackets.append(f"at 95 % {_bound_loss(values.upper95)}")
-    return f"{compared} ({'; '.join((*brackets, *details))}){_explain(verdict, values, tolerance)}"
+    return f"{compared} ({'; '.join((*brackets, *details))}){_explain(verdict, values)}"
 
 
 def count(number: int, metric: Metric) -> str:
@@ -77,10 +77,10 @@ def format_percent(share: float) -> str:
 
 
 def format_confidence(confidence: float) -> str:
-    """Write a level in per cent with two digits of what is missing to 100: 99.75, 99.969, 99."""
-    missing = 100 * (1 - confidence)
-    decimals = max(0, math.ceil(-math.log10(missing))) + 1
-    return f"{100 * confidence:.{decimals}f}".rstrip("0").rstrip(".")
+    """Write a level in per cent, cut behind two digits of what is missing to 100: 99.75, 99.968, 99."""
+    decimals = max(0, math.ceil(-math.log10(100 * (1 - confidence)))) + 1
+    cut = math.floor(confidence * 10 ** (decimals + 2) + 1e-6) / 10**decimals
+    return f"{cut:.{decimals}f}".rstrip("0").rstrip(".")
 
 
 def _choose_unit(time_s: float) -> tuple[str, float]:
@@ -89,12 +89,14 @@ def _choose_unit(time_s: float) -> tuple[str, float]:
     return ("ms", 1e3) if time_s >= 1e-3 else ("µs", 1e6)
 
 
-def _explain(verdict: Verdict, values: Values, tolerance: Tolerance) -> str:
+def _explain(verdict: Verdict, values: Values) -> str:
     if verdict is not Verdict.INCONCLUSIVE:
         return ""
-    if values.interval is None or values.upper95 is None:
-        return ", undecided as single or equal values have no scatter to judge by: take more samples"
-    return f", undecided as at 95 % {_bound_loss(values.upper95)}: raise --gate-max-time or the tolerance"
+    if values.upper95 is None:
+        cure = "take more samples, here with --gate-max-time and of the baseline with --gate-update"
+        return f", undecided as single values, or equal ones, have no scatter to judge by: {cure}"
+    most = format_percent(values.upper95)
+    return f", undecided as the loss may be up to {most} at 95 %: raise --gate-max-time or the tolerance"
 
 
 def _bound_loss(upper95: float) -> str:
@@ -109,9 +111,11 @@ def _digits_of_percent(share: float) -> str:
     percent = 100 * share
     if percent >= 1000:
         return f"{percent:.0e}"
-    return f"{percent:.{1 if percent >= 2 else 2}f}"
+    return f"{percent:.{1 if percent >= 1.995 else 2}f}"
 
 
 def _digits(value: float) -> str:
     """Write three digits or more, one of them behind the point."""
+    if not 1e-9 <= value < 1e12:  # no step takes so long or so short
+        return f"{value:.3g}"
     return f"{value:,.{max(1, 2 - math.floor(math.log10(value)))}f}"

@@ -37,7 +37,8 @@ class Tolerance:
             raise ValueError(f"a tolerance of {self} cannot be: one is {least} and below 100")
 
     def __str__(self) -> str:
-        return f"{self.amount:g} {self.unit.value}"
+        is_one_point = self.amount == 1 and self.unit is Unit.POINTS
+        return "1 point" if is_one_point else f"{self.amount:g} {self.unit.value}"
 
     @property
     def share(self) -> Fraction:

@@ -1,0 +1,247 @@
+from __future__ import annotations
+
+import math
+import random
+from collections import Counter
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from resnet_fixtures.gate.judge import Rules, judge
+from resnet_fixtures.gate.samples import Metric, ProcessSample
+from resnet_fixtures.gate.sampling import sample_until_decided
+from resnet_fixtures.gate.timing_judge import (
+    Question,
+    compare,
+    compare_beside,
+    decide,
+    judge_timing,
+    judge_timing_pairs,
+)
+from resnet_fixtures.gate.tolerance import Tolerance, Unit
+from resnet_fixtures.gate.verdict import Verdict
+from resnet_fixtures.stats.ratio import compare_groups
+from resnet_fixtures.stats.summary import Interval
+from tests.plugin.gate.made_entries import TEST, make_entry, make_process
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from resnet_fixtures.gate.samples import Entry
+    from resnet_fixtures.gate.verdict import Judgement
+
+ONE_PERCENT = Tolerance(1, Unit.PERCENT)
+THROUGHPUT = Question(TEST, Metric.IMAGES_PER_S, 8, ONE_PERCENT, 0.999)
+LATENCY = Question(TEST, Metric.LATENCY_S, 1, ONE_PERCENT, 0.999)
+Process = partial[ProcessSample]
+
+
+@pytest.mark.parametrize(
+    ("loss", "interval", "upper95", "verdict"),
+    [
+        (0.02, (0.001, 0.039), 0.035, Verdict.REGRESSED),
+        (0.02, (-0.001, 0.041), 0.035, Verdict.INCONCLUSIVE),
+        (0.01, (0.005, 0.015), 0.012, Verdict.PASS),  # really slower, but by no more than is allowed
+        (0.0101, (0.005, 0.015), 0.012, Verdict.REGRESSED),
+        (0.0101, (-0.001, 0.021), 0.012, Verdict.INCONCLUSIVE),
+        (0.0, (-0.03, 0.03), 0.02, Verdict.PASS),
+        (0.0, (-0.03, 0.03), 0.0201, Verdict.INCONCLUSIVE),
+        (-0.02, (-0.04, -0.001), -0.01, Verdict.IMPROVED),
+        (-0.02, (-0.04, 0.001), -0.01, Verdict.PASS),
+        (-0.01, (-0.015, -0.005), -0.007, Verdict.PASS),  # better, but by no more than is allowed
+        (-0.05, (-0.2, 0.1), 0.03, Verdict.INCONCLUSIVE),
+    ],
+)
+def test_verdicts_at_their_edges(loss: float, interval: tuple[float, float], upper95: float, verdict: Verdict) -> None:
+    assert decide(loss, Interval(*interval, 0.99), upper95, 0.01) is verdict
+
+
+def test_without_an_interval_nothing_is_decided() -> None:
+    assert decide(0.5, None, None, 0.01) is Verdict.INCONCLUSIVE
+
+
+def draw(count: int, seed: int, *args: float, **spread: float) -> tuple[ProcessSample, ...]:
+    rng = random.Random(seed)
+    return tuple(make_process(rng, *args, **spread) for _ in range(count))
+
+
+def test_the_same_slowdown_is_a_loss_of_throughput_and_a_longer_time() -> None:
+    sides = draw(10, 1, own=0.002), draw(10, 2, 0.05, own=0.002)
+    throughput = judge_timing(THROUGHPUT, *sides, has_common_reference=False)
+    latency = judge_timing(LATENCY, *sides, has_common_reference=False)
+    assert (throughput.verdict, latency.verdict) == (Verdict.REGRESSED, Verdict.REGRESSED)
+    assert throughput.change == pytest.approx(1 - math.exp(-0.05), abs=0.003)
+    assert latency.change == pytest.approx(math.exp(0.05) - 1, abs=0.003)
+    for judgement in (throughput, latency):
+        assert judgement.interval is not None
+        assert judgement.change is not None
+        assert 0.04 < judgement.interval.low < judgement.change < judgement.interval.high < 0.06
+        assert judgement.interval.confidence == 0.999
+
+
+def test_a_slow_machine_is_not_a_slow_library() -> None:
+    baseline, run = draw(8, 1, own=0.003), draw(8, 2, 0.0, 0.2, own=0.003)
+    assert judge_timing(LATENCY, baseline, run, has_common_reference=False).verdict is Verdict.REGRESSED
+    judgement = judge_timing(LATENCY, baseline, run, has_common_reference=True)
+    assert judgement.verdict is Verdict.PASS
+    assert "the machine itself 22.1 % slower, taken out" in judgement.reason
+
+
+def test_a_slow_library_is_seen_on_a_fast_machine() -> None:
+    sides = draw(8, 1, own=0.003), draw(8, 2, 0.05, -0.05, own=0.003)
+    assert judge_timing(LATENCY, *sides, has_common_reference=False).verdict is Verdict.PASS
+    assert judge_timing(LATENCY, *sides, has_common_reference=True).verdict is Verdict.REGRESSED
+
+
+def test_a_reference_that_scatters_more_than_the_steps_is_left_out() -> None:
+    sides = draw(10, 1, own=0.002, reference=0.03), draw(10, 2, own=0.002, reference=0.03)
+    comparison = compare(compare_groups, *sides, THROUGHPUT, has_common_reference=True)
+    assert not comparison.is_ratio
+    judgement = judge_timing(THROUGHPUT, *sides, has_common_reference=True)
+    assert judgement.verdict is Verdict.PASS
+    assert "the reference scatters more than the steps, and is left out" in judgement.reason
+
+
+def test_a_reference_that_scatters_more_is_used_where_it_shows_another_machine() -> None:
+    sides = draw(20, 1, own=0.001, reference=0.01), draw(20, 2, 0.0, 0.1, own=0.001, reference=0.01)
+    comparison = compare(compare_groups, *sides, THROUGHPUT, has_common_reference=True)
+    assert comparison.is_ratio
+    assert comparison.machine is not None
+    assert comparison.machine.estimate == pytest.approx(0.1, abs=0.01)
+
+
+def test_a_machine_that_drifted_by_less_than_half_the_tolerance_does_not_count() -> None:
+    sides = draw(40, 1, own=0.0001, reference=0.001), draw(40, 2, 0.0, 0.004, own=0.0001, reference=0.001)
+    assert not compare(compare_groups, *sides, THROUGHPUT, has_common_reference=True).is_ratio
+
+
+def test_one_process_without_a_reference_leaves_it_out_for_all() -> None:
+    baseline = (*draw(5, 1, own=0.002), ProcessSample((0.1,)))
+    comparison = compare(compare_groups, baseline, draw(5, 2, own=0.002), THROUGHPUT, has_common_reference=True)
+    assert (comparison.is_ratio, comparison.machine) == (False, None)
+
+
+def make_pairs(count: int, seed: int, slower: float, own: float) -> list[tuple[ProcessSample, ProcessSample]]:
+    """Pairs whose machine changes by a tenth from one to the next, which both of a pair feel."""
+    rng = random.Random(seed)
+    drifts = [rng.gauss(0, 0.1) for _ in range(count)]
+    return [(make_process(rng, 0, drift, own=own), make_process(rng, slower, drift, own=own)) for drift in drifts]
+
+
+@pytest.mark.parametrize(
+    ("slower", "verdict"), [(0.03, Verdict.REGRESSED), (0.0, Verdict.PASS), (-0.03, Verdict.IMPROVED)]
+)
+def test_pairs_feel_the_machine_together(slower: float, verdict: Verdict) -> None:
+    pairs = make_pairs(10, 3, slower, own=0.003)
+    assert judge_timing_pairs(LATENCY, pairs, has_common_reference=False).verdict is verdict
+    other, this = zip(*pairs, strict=True)
+    grouped = judge_timing(LATENCY, other, this, has_common_reference=False)
+    assert grouped.verdict is Verdict.INCONCLUSIVE  # what drifts hides the change from two groups
+
+
+def test_pairs_use_a_common_reference_where_it_helps() -> None:
+    sides = draw(9, 1, shared=0.05, own=0.001), draw(9, 2, 0.03, shared=0.05, own=0.001)
+    pairs = list(zip(*sides, strict=True))
+    assert judge_timing_pairs(LATENCY, pairs, has_common_reference=False).verdict is Verdict.INCONCLUSIVE
+    assert judge_timing_pairs(LATENCY, pairs, has_common_reference=True).verdict is Verdict.REGRESSED
+    ratio = compare(compare_beside, *sides, LATENCY, has_common_reference=True)
+    assert ratio.change.estimate == pytest.approx(0.03, abs=0.002)
+
+
+def test_one_pair_and_none_are_undecided() -> None:
+    pairs = make_pairs(1, 3, 0.5, own=0)
+    judgement = judge_timing_pairs(LATENCY, pairs, has_common_reference=False)
+    assert (judgement.verdict, judgement.interval) == (Verdict.INCONCLUSIVE, None)
+    judgement = judge_timing_pairs(LATENCY, [], has_common_reference=False)
+    assert (judgement.verdict, judgement.change) == (Verdict.INCONCLUSIVE, None)
+
+
+def test_times_beyond_any_clock_break_nothing() -> None:
+    tiny = tuple(ProcessSample((time_s,), (), (1.0,)) for time_s in (5e-324, 1e-320, 1e-310))
+    huge = tuple(ProcessSample((time_s,), (), (1e-300,)) for time_s in (1e300, 1e308, 1e290))
+    for question in (THROUGHPUT, LATENCY):
+        for has_common_reference in (True, False):
+            for sides in ((tiny, huge), (huge, tiny), (tiny[:2], tiny[1:])):
+                judgement = judge_timing(question, *sides, has_common_reference=has_common_reference)
+                assert judgement.change is not None
+                assert math.isfinite(judgement.change)
+
+
+@pytest.mark.parametrize("count", range(2, 41))
+def test_every_verdict_can_be_reached_with_so_many_processes(count: int) -> None:
+    """No rule that can never fire: with a small enough scatter every count decides."""
+    scatter = 1e-6
+
+    def verdict(slower: float) -> Verdict:
+        sides = draw(count, 1, own=scatter), draw(count, 2, slower, own=scatter)
+        return judge_timing(THROUGHPUT, *sides, has_common_reference=False).verdict
+
+    verdicts = [verdict(slower) for slower in (0.05, 0.009, -0.009, -0.05)]
+    assert verdicts == [Verdict.REGRESSED, Verdict.PASS, Verdict.PASS, Verdict.IMPROVED]
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 10])
+def test_one_process_on_a_side_can_be_judged_by_the_scatter_of_the_other(count: int) -> None:
+    judged = judge_timing(THROUGHPUT, draw(1, 1), draw(count, 2, 0.05, own=1e-5), has_common_reference=False)
+    assert judged.verdict is (Verdict.INCONCLUSIVE if count == 1 else Verdict.REGRESSED)
+
+
+def judge_samples(baseline: Entry, rules: Rules, samples: Sequence[ProcessSample]) -> Judgement:
+    return judge(baseline, make_entry(samples), rules, "base.json")
+
+
+def judge_nights(
+    nights: int, baseline_process: Process, run_process: Process, rules: Rules, baseline_count: int = 20
+) -> tuple[dict[Verdict, float], float]:
+    """Run so many nights, each with a baseline of its own; return the verdicts' shares and the mean of the samples."""
+    rng, verdicts, drawn = random.Random(12), Counter[Verdict](), 0
+    for _ in range(nights):
+        baseline = make_entry(baseline_process(rng) for _ in range(baseline_count))
+        samples, judgement = sample_until_decided(
+            partial(run_process, rng), partial(judge_samples, baseline, rules), max_time_s=1e9
+        )
+        verdicts[judgement.verdict] += 1
+        drawn += len(samples)
+    return {verdict: count / nights for verdict, count in verdicts.items()}, drawn / nights
+
+
+@pytest.mark.parametrize(
+    "process",
+    [
+        partial(make_process, shared=0.012),  # the reference sees all that happens
+        partial(make_process, own=0.015),  # it sees nothing
+        partial(make_process, own=0.01, reference=0.0001),  # times and ratio scatter alike, and either may be chosen
+        partial(make_process, shared=0.01, own=0.01, reference=0.01),
+    ],
+)
+def test_equal_sides_are_called_regressed_in_at_most_1_of_100_nights(process: Process) -> None:
+    shares, _ = judge_nights(800, process, process, Rules())
+    assert shares.get(Verdict.REGRESSED, 0) <= 0.01
+    assert shares.get(Verdict.IMPROVED, 0) <= 0.01
+    assert shares[Verdict.PASS] > 0.97
+
+
+def test_the_machine_s_drift_between_baseline_and_run_alarms_nobody() -> None:
+    process = partial(make_process, shared=0.01, own=0.005, reference=0.005)
+    shares, _ = judge_nights(300, process, partial(process, machine=0.1), Rules())
+    assert shares.get(Verdict.REGRESSED, 0) <= 0.01
+    assert shares[Verdict.PASS] > 0.97
+
+
+@pytest.mark.parametrize(("slower", "least"), [(0.05, 0.99), (0.03, 0.98), (0.02, 0.9)])
+def test_slowdowns_are_caught_among_eight_tests_when_processes_scatter_by_1_2_per_cent(
+    slower: float, least: float
+) -> None:
+    process = partial(make_process, shared=0.05, own=0.01, reference=0.0066)
+    shares, drawn = judge_nights(200, process, partial(process, slower=slower), Rules(tests=8))
+    assert shares[Verdict.REGRESSED] >= least
+    assert drawn < 20
+
+
+def test_a_loud_machine_is_left_undecided() -> None:
+    process = partial(make_process, own=0.1)
+    shares, drawn = judge_nights(100, process, process, Rules(tests=8))
+    assert shares.get(Verdict.INCONCLUSIVE, 0) > 0.5
+    assert shares.get(Verdict.REGRESSED, 0) <= 0.01
+    assert drawn > 30

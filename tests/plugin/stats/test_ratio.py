@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+
+import pytest
+from scipy import stats
+
+from resnet_fixtures.stats.ratio import Change, compare_groups, compare_pairs
+
+A, B = [0.0, 0.02, -0.01, 0.01, 0.03], [0.06, 0.05, 0.08]
+
+
+def draw(rng: random.Random, count: int, mean: float, deviation: float) -> list[float]:
+    return [rng.gauss(mean, deviation) for _ in range(count)]
+
+
+def test_groups_are_compared_as_scipy_s_welch_does() -> None:
+    change = compare_groups(A, B, 0.999)
+    two_sided = stats.ttest_ind(B, A, equal_var=False).confidence_interval(0.999)
+    one_sided = stats.ttest_ind(B, A, equal_var=False, alternative="less").confidence_interval(0.95)
+    assert change.estimate == pytest.approx(0.0533333, abs=1e-6)
+    assert change.interval is not None
+    assert (change.interval.low, change.interval.high) == pytest.approx((two_sided.low, two_sided.high))
+    assert change.interval.confidence == 0.999
+    assert change.upper95 == pytest.approx(one_sided.high)
+    # sqrt((4 * 2.5e-4 + 2 * 2.3333e-4) / 6)
+    assert change.spread == pytest.approx(0.0156347, abs=1e-6)
+
+
+def test_a_single_process_borrows_the_other_side_s_scatter() -> None:
+    expected = stats.ttest_ind([0.04], A, equal_var=True).confidence_interval(0.99)
+    for baseline, run, sign in ((A, [0.04], 1), ([0.04], A, -1)):
+        change = compare_groups(baseline, run, 0.99)
+        assert change.interval is not None
+        bounds = sorted((sign * change.interval.low, sign * change.interval.high))
+        assert bounds == pytest.approx([expected.low, expected.high])
+
+
+def test_pairs_are_compared_as_scipy_s_one_sample_test_does() -> None:
+    change = compare_pairs(A, 0.99)
+    expected = stats.ttest_1samp(A, 0).confidence_interval(0.99)
+    assert change.interval is not None
+    assert (change.interval.low, change.interval.high) == pytest.approx((expected.low, expected.high))
+    assert change.upper95 == pytest.approx(stats.ttest_1samp(A, 0, alternative="less").confidence_interval(0.95).high)
+    assert change.spread == pytest.approx(0.0158114, abs=1e-6)
+
+
+def test_too_few_values_have_an_estimate_and_nothing_else() -> None:
+    assert compare_groups([0.125], [0.375], 0.99) == Change(0.25)
+    assert compare_pairs([0.2], 0.99) == Change(0.2)
+
+
+def test_values_that_do_not_vary_bound_nothing() -> None:
+    assert compare_groups([0.1] * 5, [0.3] * 5, 0.99).interval is None
+    assert compare_groups([0.1, 0.1 + 1e-15], [0.3] * 5, 0.99).interval is None
+    assert compare_pairs([0.2] * 5, 0.99).upper95 is None
+
+
+def test_one_side_may_be_constant() -> None:
+    change = compare_groups([0.1] * 5, B, 0.99)
+    expected = stats.t.interval(0.99, 2, 0.0633333 - 0.1, stats.sem(B))
+    assert change.interval is not None
+    assert (change.interval.low, change.interval.high) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("confidence", [0.95, 0.99])
+def test_interval_covers_the_truth_as_often_as_it_promises(confidence: float) -> None:
+    rng, runs = random.Random(7), 2000
+    hits = {"groups": 0, "pairs": 0, "single": 0}
+    for _ in range(runs):
+        changes = {
+            "groups": compare_groups(draw(rng, 5, 0, 0.01), draw(rng, 12, 0.03, 0.03), confidence),
+            "pairs": compare_pairs(draw(rng, 5, 0.03, 0.01), confidence),
+            "single": compare_groups(draw(rng, 1, 0, 0.01), draw(rng, 8, 0.03, 0.01), confidence),
+        }
+        for name, change in changes.items():
+            assert change.interval is not None
+            hits[name] += change.interval.low <= 0.03 <= change.interval.high
+    for name, count in hits.items():
+        assert abs(count / runs - confidence) < 0.012, name
+
+
+def test_more_processes_narrow_the_interval_at_every_count() -> None:
+    values = [0.01 if index % 2 else -0.01 for index in range(40)]
+    widths = []
+    for count in range(2, 40, 2):
+        change = compare_groups(values[:count], values[:count], 0.999)
+        assert change.interval is not None
+        widths.append(change.interval.high - change.interval.low)
+    assert widths == sorted(widths, reverse=True)
+    assert widths[0] > 40 * widths[-1]  # two on each side say next to nothing
+
+
+@pytest.mark.parametrize(("baseline", "run"), [([], [0.1]), ([0.1], [])])
+def test_an_empty_side_is_refused(baseline: list[float], run: list[float]) -> None:
+    with pytest.raises(ValueError, match="one value or more on each side"):
+        compare_groups(baseline, run, 0.99)
+
+
+def test_no_pair_is_refused() -> None:
+    with pytest.raises(ValueError, match="one pair or more"):
+        compare_pairs([], 0.99)
+
+
+def test_module_is_imported_without_scipy() -> None:
+    code = "import sys, resnet_fixtures.stats.ratio; sys.exit('scipy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
