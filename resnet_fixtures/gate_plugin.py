@@ -9,7 +9,7 @@ import pytest
 
 from resnet_fixtures.errors import InputError
 from resnet_fixtures.gate_options import GateMode
-from resnet_fixtures.gate_preflight import MissingTest, find_missing, is_judged, make_gate, make_gate_ready
+from resnet_fixtures.gate_preflight import find_missing, is_judged, judge_missing, make_gate, make_gate_ready
 from resnet_fixtures.gating import GATE, find_gate
 from resnet_fixtures.preflight import usage_errors
 from resnet_fixtures.suite import SUITE
@@ -38,9 +38,11 @@ class GatePlugin:
             return
         with usage_errors(config):
             gate = config.stash[GATE] = make_gate(config)
-        for judgement in find_missing(config, gate, collected):
-            gate.judgements[judgement.test] = judgement
-            items.append(MissingTest.from_parent(session, name=judgement.test, judgement=judgement))
+        missing = find_missing(config, gate, collected)
+        if gate.options.mode is GateMode.UPDATE:
+            gate.gone = frozenset(missing)
+        else:
+            items.extend(judge_missing(gate, session, missing))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:
@@ -62,11 +64,12 @@ class GatePlugin:
         """Put the verdict into the report; a test of the baseline that is skipped fails, what failed is not kept."""
         report = yield
         gate = item.config.stash[GATE]
-        if report.skipped and item.nodeid in gate.baseline and is_judged(item):
+        is_expected = gate.options.mode is GateMode.JUDGE and item.nodeid in gate.baseline
+        if report.skipped and is_expected and is_judged(item):
             report.outcome = "failed"
             report.longrepr = f"skipped, but {gate.baseline_path} has it: let it run, or write another baseline"
-        if report.failed:
-            gate.entries.pop(item.nodeid, None) if gate.options.mode is GateMode.UPDATE else None
+        if report.failed and gate.options.mode is GateMode.UPDATE:
+            gate.entries.pop(item.nodeid, None)
         if report.when == "call" and item.nodeid in gate.judgements:
             report.user_properties.append(("gate", gate.judgements[item.nodeid].verdict.value))
         return report
@@ -104,8 +107,9 @@ def write_entries(config: pytest.Config, gate: Gate) -> str:
     if not gate.entries:
         return "nothing was measured, so nothing was written"
     if gate.options.mode is GateMode.UPDATE:
-        update_baseline(gate.baseline_path, gate.entries)
-        return f"{len(gate.entries)} written into {gate.baseline_path}"
+        update_baseline(gate.baseline_path, gate.entries, gone=gate.gone)
+        gone = f", and {len(gate.gone)} that no longer exist taken out" if gate.gone else ""
+        return f"{len(gate.entries)} written into {gate.baseline_path}{gone}"
     output_dir = config.stash[SUITE].options.output_dir
     path = reserve_file(output_dir, f"gate_{datetime.now().astimezone():%Y%m%d_%H%M%S}", ".json")
     write_run(path, gate.entries, gate.judgements)

@@ -62,7 +62,7 @@ def make_gate(config: pytest.Config) -> Gate:
             raise InputError(f"--gate has no baseline in {path}: run once with --gate-update.")
         baseline = read_baseline(path, LiveTerminal(config).announce)
     elif options.mode is GateMode.UPDATE and path.exists():
-        read_run(path)  # what could not be updated is refused before anything is measured
+        baseline = read_run(path)  # what could not be updated is refused before anything is measured
     return Gate(options, make_rules(config), path, baseline)
 
 
@@ -77,18 +77,16 @@ def make_rules(config: pytest.Config) -> Rules:
         raise InputError(f"gate_tolerance of {config.inipath}: {error}.") from None
 
 
-def find_missing(config: pytest.Config, gate: Gate, collected: set[str]) -> list[Judgement]:
-    """Judge the baseline's tests that this run should have collected and did not: renamed, moved or removed."""
-    from resnet_fixtures.gate.judge import judge_unmeasured
-
+def find_missing(config: pytest.Config, gate: Gate, collected: set[str]) -> list[str]:
+    """Return the baseline's tests that this run should have collected and did not: renamed, moved or removed."""
     missing = (entry for test, entry in gate.baseline.items() if test not in collected)
-    return [judge_unmeasured(entry.test, str(gate.baseline_path)) for entry in missing if _is_asked_for(config, entry)]
+    return [entry.test for entry in missing if _is_asked_for(config, entry)]
 
 
 def _is_asked_for(config: pytest.Config, entry: Entry) -> bool:
     """Tell whether a test lies in the places that pytest was pointed at, and has one of the batch sizes asked for."""
     sizes = config.stash[SUITE].options.batch_sizes
-    if sizes and entry.batch_size not in sizes:
+    if sizes and entry.facts.get("batch_size", entry.batch_size) not in sizes:
         return False
     file, _, _ = entry.test.partition("::")
     for argument in config.args:
@@ -98,6 +96,15 @@ def _is_asked_for(config: pytest.Config, entry: Entry) -> bool:
         if is_below and (not colons or entry.test.partition("::")[2].startswith(name)):
             return True
     return False
+
+
+def judge_missing(gate: Gate, session: pytest.Session, tests: Iterable[str]) -> list[MissingTest]:
+    """Judge missing tests, and return the items that stand for them."""
+    from resnet_fixtures.gate.judge import judge_unmeasured
+
+    judgements = [judge_unmeasured(test, str(gate.baseline_path)) for test in tests]
+    gate.judgements.update({one.test: one for one in judgements})
+    return [MissingTest.from_parent(session, name=one.test, judgement=one) for one in judgements]
 
 
 class MissingTest(pytest.Item):

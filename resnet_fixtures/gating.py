@@ -25,7 +25,10 @@ MARKER = "gate"  # gate(tolerance="2%")
 
 @dataclass
 class Gate:
-    """What the gate knows: options and rules, the baseline (empty but for --gate), and what came of the tests."""
+    """What the gate knows: options and rules, the baseline (none for --against), and what came of the tests.
+
+    `gone` are tests of the baseline that --gate-update did not find any more.
+    """
 
     options: GateOptions
     rules: Rules
@@ -33,6 +36,7 @@ class Gate:
     baseline: Mapping[str, Entry] = field(default_factory=dict)
     entries: dict[str, Entry] = field(default_factory=dict)
     judgements: dict[str, Judgement] = field(default_factory=dict)
+    gone: frozenset[str] = frozenset()
 
     def sample(self, entry: Entry, draw: Callable[[], ProcessSample]) -> Entry:
         """Draw the samples of a test and conclude; a test that nothing can be compared with fails before the first."""

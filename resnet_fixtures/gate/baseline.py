@@ -13,7 +13,7 @@ from resnet_fixtures.gate.json_file import read_json, refusing
 from resnet_fixtures.gate.run_file import parse_run, read_run, write_run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from resnet_fixtures.gate.samples import Entry
 
@@ -49,8 +49,10 @@ def read_baseline(path: Path, announce: Callable[[str], object] = str) -> dict[s
     return dict(found.entries)
 
 
-def update_baseline(path: Path, entries: Mapping[str, Entry], patience_s: float = LOCK_PATIENCE_S) -> None:
-    """Put the entries in the place of those of the same tests; other tests keep theirs.
+def update_baseline(
+    path: Path, entries: Mapping[str, Entry], patience_s: float = LOCK_PATIENCE_S, gone: Collection[str] = ()
+) -> None:
+    """Put the entries in the place of those of the same tests; other tests keep theirs, but for those that are gone.
 
     Two updates at once follow each other; one that waits longer than `patience_s` is an InputError. So is a file that
     is not a whole baseline of this version, and a folder or disk that refuses: the old file stays as it was.
@@ -58,7 +60,8 @@ def update_baseline(path: Path, entries: Mapping[str, Entry], patience_s: float 
     path = path.resolve()  # a link keeps pointing at the baseline
     with _locked(path, patience_s):
         old = read_run(path) if path.exists() else {}
-        write_run(path, {**old, **entries})
+        kept = {test: entry for test, entry in old.items() if test not in gone}
+        write_run(path, {**kept, **entries})
 
 
 @contextmanager
