@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 ALPHA = 0.01  # a false REGRESSED in a run of the gate, over all its tests and looks
 MIN_TRAININGS = 3
+NO_COMMON_REFERENCE = "no common reference, so that the machine's drift is not taken out"
 TOLERANCE_FACT = "gate_tolerance"
 
 
@@ -141,9 +142,11 @@ def _judge_times(baseline: Entry, run: Entry, rules: Rules, tolerance: Tolerance
             reason = f"{counts} are too few, {MIN_TRAININGS} are needed here and in {baseline_name}"
             return Judgement(run.test, Verdict.INCONCLUSIVE, f"{reason}: run with --mlperf-runs 5")
         rules = replace(rules, looks=1)  # no training is added to those that were run
-    notes = describe_changes(baseline.facts, run.facts)
-    question = Question(run.test, run.metric, run.batch_size, tolerance, rules.confidence, notes)
     has_common_reference = _has_common_reference(baseline, run)
+    notes = describe_changes(baseline.facts, run.facts)
+    if not has_common_reference and "reference" in {*baseline.facts, *run.facts}:
+        notes = (NO_COMMON_REFERENCE, *notes)
+    question = Question(run.test, run.metric, run.batch_size, tolerance, rules.confidence, notes)
     return judge_timing(question, baseline.samples, run.samples, has_common_reference=has_common_reference)
 
 
