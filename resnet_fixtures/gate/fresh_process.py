@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 WORKER = ("-m", "resnet_fixtures.gate.sample_worker")
 PATIENCE_S = 600.0  # for one answer: a start, or one turn of steps
+OWN_VARIABLES = ("PYTHONPATH", "PYTHONHOME", "__PYVENV_LAUNCHER__")
 EXIT_TIME_S = 10.0  # from the end of a child's output to its exit status
 
 
@@ -44,13 +45,15 @@ class Interpreter:
         environment = child_environment(order.child.plan, environ)
         if self.packages is None:
             return environment
-        foreign = {
-            name: value for name, value in environment.items() if name not in ("PYTHONHOME", "__PYVENV_LAUNCHER__")
-        }
-        return {**foreign, "PYTHONPATH": str(self.packages)}
+        return {**foreign_environment(environment), "PYTHONPATH": str(self.packages)}
 
 
 THIS_INTERPRETER = Interpreter()
+
+
+def foreign_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment without what leads another Python to this one's packages."""
+    return {name: value for name, value in environ.items() if name not in OWN_VARIABLES}
 
 
 @dataclass(frozen=True)
