@@ -94,7 +94,7 @@ class GatePlugin:
         if gate is None:
             return
         terminalreporter.section(f"gate ({gate.options.mode.value})")
-        for line in (*map(str, gate.judgements.values()), count_verdicts(gate), self._written):
+        for line in (gate.against, *map(str, gate.judgements.values()), count_verdicts(gate), self._written):
             if line:
                 terminalreporter.write_line(line)
 

@@ -141,13 +141,18 @@ def check_other_side(gate: Gate, items: Iterable[pytest.Item]) -> None:
     """Refuse an interpreter or a graph that could not run; skip what --against does not compare."""
     from resnet_fixtures.gate.other_python import check_interpreter
 
+    names = []
     if gate.options.against_python:
-        check_interpreter(gate.options.against_python)
+        versions = check_interpreter(gate.options.against_python)
+        described = ", ".join(f"{name} {version}" for name, version in versions.items())
+        names.append(f"{gate.options.against_python} ({described})")
     for item in runnable(items):
         if not uses(item, "timed_inference"):
             item.add_marker(pytest.mark.skip(reason="--against compares the times of inference alone"))
     if gate.options.against_graph:
         _check_other_graph(gate.options.against_graph, items)
+        names.append(str(gate.options.against_graph))
+    gate.against = f"against {' with '.join(names)}"
 
 
 def _check_other_graph(path: Path, items: Iterable[pytest.Item]) -> None:

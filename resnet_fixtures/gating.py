@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from resnet_fixtures.gate.sampling import DEFAULT_LOOKS, sample_for, sample_until_decided
 from resnet_fixtures.gate_options import GateMode, GateOptions
 from resnet_fixtures.suite import SUITE
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     Pair = tuple[ProcessSample, ProcessSample]  # the other side's and this side's
 
+LOOKS = DEFAULT_LOOKS
 MARKER = "gate"  # gate(tolerance="2%")
 
 
@@ -27,7 +29,7 @@ MARKER = "gate"  # gate(tolerance="2%")
 class Gate:
     """What the gate knows: options and rules, the baseline (none for --against), and what came of the tests.
 
-    `gone` are tests of the baseline that --gate-update did not find any more.
+    `gone` are tests of the baseline that --gate-update did not find any more, `against` names the other side.
     """
 
     options: GateOptions
@@ -37,25 +39,25 @@ class Gate:
     entries: dict[str, Entry] = field(default_factory=dict)
     judgements: dict[str, Judgement] = field(default_factory=dict)
     gone: frozenset[str] = frozenset()
+    against: str | None = None
 
     def sample(self, entry: Entry, draw: Callable[[], ProcessSample]) -> Entry:
         """Draw the samples of a test and conclude; a test that nothing can be compared with fails before the first."""
-        from resnet_fixtures.gate.sampling import sample_for, sample_until_decided
-
         if self.options.mode is GateMode.UPDATE:
-            return self.conclude(replace(entry, samples=sample_for(draw, self.options.max_time_s)))
+            samples = sample_for(draw, self.options.max_time_s, most=LOOKS[-1], least=LOOKS[0])
+            return self.conclude(replace(entry, samples=samples))
         self._refuse_incomparable(entry)
         samples, judgement = sample_until_decided(
             draw,
             lambda drawn: self._judge(replace(entry, samples=tuple(drawn))),
-            max_time_s=self.options.max_time_s,
+            LOOKS,
+            self.options.max_time_s,
         )
         return self.conclude(replace(entry, samples=samples), judgement)
 
     def sample_pairs(self, entry: Entry, draw: Callable[[], Pair]) -> Entry:
         """Draw pairs of the other side's and this side's samples and conclude."""
         from resnet_fixtures.gate.judge import judge_pairs
-        from resnet_fixtures.gate.sampling import sample_until_decided
 
         def judge(pairs: Sequence[Pair]) -> Judgement:
             tolerance = self.rules.tolerance_for(entry)
@@ -63,7 +65,7 @@ class Gate:
                 entry.test, entry.metric, entry.batch_size, pairs, tolerance, self.rules.tests, self.rules.looks
             )
 
-        pairs, judgement = sample_until_decided(draw, judge, max_time_s=self.options.max_time_s)
+        pairs, judgement = sample_until_decided(draw, judge, LOOKS, self.options.max_time_s)
         return self.conclude(replace(entry, samples=tuple(this for _, this in pairs)), judgement)
 
     def conclude(self, entry: Entry, judgement: Judgement | None = None) -> Entry:
