@@ -1,0 +1,163 @@
+"""Collect samples for benchmarks/gate/evaluate.py: many fresh processes, each timed as it is and slowed down.
+
+In one process the conditions take turns step by step, each step with its own reference: as it is, and with extra work
+of 2, 3 and 5 % of a step inside the timed part. Every other process of a test has a busy neighbour, which takes one of
+its CPUs for random spells. Each process is a line of JSON; a further call appends to the file, those that have the
+fewest processes first.
+
+    python benchmarks/gate/collect.py --out samples.jsonl --max-time 2400
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from resnet_fixtures.gate.fresh_process import FreshProcess
+from resnet_fixtures.gate.sample_order import SampleOrder
+from resnet_fixtures.graph.embedded import embedded_graph_file
+from resnet_fixtures.hardware.facts import machine_facts
+from resnet_fixtures.hardware.isa import read_isa
+from resnet_fixtures.hardware.thread_plan import make_thread_plan
+from resnet_fixtures.hardware.topology import read_topology
+from resnet_fixtures.inference.child import ChildOrder
+from resnet_fixtures.precision import Precision
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from resnet_fixtures.gate.samples import ProcessSample
+
+CONDITIONS = (0.0, 0.02, 0.03, 0.05)
+# Takes a CPU for 1 to 12 s, rests for 2 to 20, and so on, until it is killed.
+NEIGHBOUR = """
+import os, random, sys, time
+draw = random.Random(int(sys.argv[1]))
+cpus = sys.argv[2].split(",")
+while True:
+    os.sched_setaffinity(0, {int(draw.choice(cpus))})
+    end = time.monotonic() + draw.uniform(1, 12)
+    while time.monotonic() < end:
+        sum(range(10_000))
+    time.sleep(draw.uniform(2, 20))
+"""
+
+
+class Case(NamedTuple):
+    """What a process runs, and whether a neighbour disturbs it."""
+
+    precision: Precision
+    batch_size: int
+    is_busy: bool
+
+
+def main() -> None:
+    """Collect until the time is over."""
+    options = parse_arguments()
+    cases = [Case(*case) for case in itertools.product(options.precisions, options.batch_sizes, options.neighbours)]
+    topology = read_topology()
+    plan = make_thread_plan(topology)
+    facts = {"thread_plan": plan.as_dict(), "machine": machine_facts(topology, read_isa())}
+    graphs = {precision: embedded_graph_file(precision, print) for precision in options.precisions}
+    done = count_collected(options.out)
+    end_s = time.monotonic() + options.max_time
+    while time.monotonic() < end_s:
+        case = min(cases, key=lambda case: done[case])
+        child = ChildOrder(graphs[case.precision], case.precision, plan, case.batch_size)
+        sample = collect(case, child, number=done.total())
+        append(options.out, {**describe(case), **sample, "facts": facts})
+        done[case] += 1
+        print(f"{done.total()}: {case.precision} batch {case.batch_size} {'busy' if case.is_busy else 'idle'}")
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True, help="the file of samples, appended to")
+    parser.add_argument("--max-time", type=float, default=2400, metavar="SECONDS", help="default %(default)s")
+    parser.add_argument("--precisions", type=Precision, nargs="*", default=[Precision.INT8, Precision.FP32])
+    parser.add_argument("--batch-sizes", type=int, nargs="*", default=[1, 16])
+    parser.add_argument("--neighbours", type=lambda text: text == "busy", nargs="*", default=[False, True],
+                        help="idle, busy, or both")  # fmt: skip
+    return parser.parse_args()
+
+
+def count_collected(path: Path) -> Counter[Case]:
+    """Count the processes of each case in the file."""
+    return Counter(Case(Precision(line["precision"]), line["batch_size"], line["is_busy"]) for line in read_lines(path))
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """Return the lines of a file, none where there is no file; one that a killed run cut off is left out."""
+    written = path.read_text().splitlines() if path.exists() else []
+    return [json.loads(line) for line in written if line.endswith("}")]
+
+
+def append(path: Path, content: object) -> None:
+    """Add a line; one that a killed run cut off is ended first."""
+    is_cut = path.exists() and path.stat().st_size > 0 and not path.read_bytes().endswith(b"\n")
+    with path.open("a") as file:
+        file.write(f"{chr(10) if is_cut else ''}{json.dumps(content)}\n")
+
+
+def collect(case: Case, child: ChildOrder, number: int) -> dict[str, object]:
+    """Sample one process; `number` seeds the neighbour and says which condition is first."""
+    turns = CONDITIONS[number % len(CONDITIONS) :] + CONDITIONS[: number % len(CONDITIONS)]
+    order = SampleOrder(child, slowdowns=turns)
+    with neighbour(number, child.plan.cpus, is_busy=case.is_busy):
+        start_s = time.monotonic()
+        with FreshProcess(order) as process:
+            greeting = process.prepare()
+            start_up_s = time.monotonic() - start_s
+            sample = process.run(len(turns) * order.budget.plan_steps(greeting.warmup_s))
+    return {
+        "time": time.time(),
+        "start_up_s": start_up_s,
+        "warmup_s": greeting.warmup_s,
+        "reference": greeting.reference,
+        "versions": greeting.versions,
+        "conditions": [cut(sample, index, slowdown) for index, slowdown in enumerate(turns)],
+    }
+
+
+def cut(sample: ProcessSample, index: int, slowdown: float) -> dict[str, object]:
+    """Take the steps of one condition, and their references, out of all."""
+    stride = len(CONDITIONS)
+    return {
+        "slowdown": slowdown,
+        "steps_s": sample.steps_s[index::stride],
+        "reference_s": sample.reference_s[index::stride],
+    }
+
+
+def describe(case: Case) -> dict[str, object]:
+    """Name the case as the file does."""
+    return {"precision": str(case.precision), "batch_size": case.batch_size, "is_busy": case.is_busy}
+
+
+@contextmanager
+def neighbour(seed: int, cpus: tuple[int, ...], *, is_busy: bool) -> Iterator[None]:
+    """Let a neighbour run beside the block, if it is to be busy."""
+    if not is_busy:
+        yield
+        return
+    command = [sys.executable, "-c", NEIGHBOUR, str(seed), ",".join(map(str, cpus))]
+    with subprocess.Popen(command) as process:
+        try:
+            yield
+        finally:
+            process.kill()
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    main()
