@@ -107,16 +107,14 @@ def judge_pairs(
     tolerance: Tolerance,
     tests: int,
     looks: int,
-    *,
-    has_common_reference: bool = False,
 ) -> Judgement:
     """Judge pairs of processes that took turns, each (the other side, this side): REGRESSED where this one is slower.
 
-    `has_common_reference` says that both sides timed the very same reference kernel. No pair at all is INCONCLUSIVE.
+    Both of a pair have as many steps. No pair at all is INCONCLUSIVE.
     """
     rules = Rules({metric: tolerance}, tests, looks)
     question = Question(test, metric, batch_size, tolerance, rules.confidence, (), (" (this)", " (against)"))
-    return judge_timing_pairs(question, pairs, has_common_reference=has_common_reference)
+    return judge_timing_pairs(question, pairs)
 
 
 def judge_unmeasured(test: str, baseline_name: str) -> Judgement:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from statistics import fmean
+from statistics import fmean, median
 from typing import TYPE_CHECKING
 
 from resnet_fixtures.gate import timing_reason
@@ -14,13 +14,10 @@ from resnet_fixtures.stats.ratio import Change, compare_groups, compare_pairs
 from resnet_fixtures.stats.summary import Interval
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from resnet_fixtures.gate.samples import ProcessSample
     from resnet_fixtures.gate.tolerance import Tolerance
-
-    # Compares the values of two sides, the baseline's first, at a confidence.
-    Compare = Callable[[Sequence[float], Sequence[float], float], Change]
 
 REFUTED_TOLERANCES = 2  # a PASS refutes a loss of so many tolerances
 DRIFT_CONFIDENCE = 0.95
@@ -73,30 +70,27 @@ def judge_timing(
     has_common_reference: bool,
 ) -> Judgement:
     """Judge two groups of independent processes."""
-    comparison = compare(compare_groups, baseline, run, question, has_common_reference=has_common_reference)
+    comparison = compare(baseline, run, question, has_common_reference=has_common_reference)
     counts = f"{len(run)} and {timing_reason.count(len(baseline), question.metric)}"
     return _conclude(question, comparison, fmean(sample.log_step for sample in baseline), counts)
 
 
-def judge_timing_pairs(
-    question: Question, pairs: Sequence[tuple[ProcessSample, ProcessSample]], *, has_common_reference: bool
-) -> Judgement:
+def judge_timing_pairs(question: Question, pairs: Sequence[tuple[ProcessSample, ProcessSample]]) -> Judgement:
     """Judge pairs of processes that took turns, each (other, this): what slows the machine slows both."""
     if not pairs:
         return Judgement(question.test, Verdict.INCONCLUSIVE, "no pair of processes was measured")
-    other, this = zip(*pairs, strict=True)
-    comparison = compare(compare_beside, other, this, question, has_common_reference=has_common_reference)
+    change = compare_pairs([compare_in_turns(other, this) for other, this in pairs], question.confidence)
     counts = f"{len(pairs)} {'pair' if len(pairs) == 1 else 'pairs'} of processes"
-    return _conclude(question, comparison, fmean(sample.log_step for sample in other), counts)
+    log_baseline = fmean(other.log_step for other, _ in pairs)
+    return _conclude(question, Comparison(change, None, is_ratio=False), log_baseline, counts)
 
 
-def compare_beside(baseline: Sequence[float], run: Sequence[float], confidence: float) -> Change:
-    """Compare values that belong together in pairs."""
-    return compare_pairs([here - there for there, here in zip(baseline, run, strict=True)], confidence)
+def compare_in_turns(other: ProcessSample, this: ProcessSample) -> float:
+    """Return the median log ratio of this side's steps to the other's of the same number, which were near in time."""
+    return median(math.log(here / there) for there, here in zip(other.steps_s, this.steps_s, strict=True))
 
 
 def compare(
-    compare_logs: Compare,
     baseline: Sequence[ProcessSample],
     run: Sequence[ProcessSample],
     question: Question,
@@ -109,13 +103,13 @@ def compare(
     machine's speed differs between the sides, by more than half the tolerance. Two chances for a false alarm are no
     more than the confidence allows: each is in one tail of a two-sided interval.
     """
-    raw = compare_logs([one.log_step for one in baseline], [one.log_step for one in run], question.confidence)
+    raw = compare_groups([one.log_step for one in baseline], [one.log_step for one in run], question.confidence)
     ratios = [_known([one.log_ratio for one in side]) for side in (baseline, run)]
     references = [_known([one.log_reference for one in side]) for side in (baseline, run)]
     if not (has_common_reference and all(ratios)):
         return Comparison(raw, None, is_ratio=False)
-    ratio = compare_logs(ratios[0], ratios[1], question.confidence)
-    machine = compare_logs(references[0], references[1], DRIFT_CONFIDENCE)
+    ratio = compare_groups(ratios[0], ratios[1], question.confidence)
+    machine = compare_groups(references[0], references[1], DRIFT_CONFIDENCE)
     is_ratio = _scatters_less(ratio, raw) or _has_drifted(machine, question.tolerance)
     return Comparison(ratio if is_ratio else raw, machine, is_ratio)
 

@@ -208,13 +208,3 @@ def test_pairs_name_their_sides_and_share_alpha() -> None:
     assert judgement.reason.endswith("; 10 pairs of processes)")
     swapped = [(this, other) for other, this in pairs]
     assert judge_pairs(TEST, Metric.LATENCY_S, 1, swapped, tolerance, 2, 4).verdict is Verdict.IMPROVED
-
-
-def test_pairs_may_have_a_common_reference() -> None:
-    rng = random.Random(3)
-    pairs = [(make_process(rng, shared=0.1), make_process(rng, 0.0, shared=0.1)) for _ in range(10)]
-    arguments = (TEST, Metric.IMAGES_PER_S, 8, pairs, Tolerance(1, Unit.PERCENT), 1, 4)
-    assert judge_pairs(*arguments).verdict is Verdict.INCONCLUSIVE
-    rng = random.Random(3)
-    pairs[:] = [(make_process(rng, shared=0.1, own=0.001), make_process(rng, shared=0.1)) for _ in range(10)]
-    assert judge_pairs(*arguments, has_common_reference=True).verdict is Verdict.PASS
