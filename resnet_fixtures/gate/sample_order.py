@@ -28,7 +28,7 @@ class SampleBudget:
     warmup_steps: int = 10
     warmup_time_s: float = 0.3
     steps: int = 50
-    step_time_s: float = 2.5
+    step_time_s: float = 1.25
 
     def needs_warmup(self, warmup_s: Sequence[float]) -> bool:
         """Tell whether one more warm-up is due after these, in seconds."""
