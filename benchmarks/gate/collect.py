@@ -5,7 +5,7 @@ of 2, 3 and 5 % of a step inside the timed part. Every other process of a test h
 its CPUs for random spells. Each process is a line of JSON; a further call appends to the file, those that have the
 fewest processes first.
 
-    python benchmarks/gate/collect.py --out samples.jsonl --max-time 2400
+    python -m benchmarks.gate.collect --out samples.jsonl --max-time 2400
 """
 
 from __future__ import annotations
@@ -98,15 +98,16 @@ def count_collected(path: Path) -> Counter[Case]:
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """Return the lines of a file, none where there is no file; one that a killed run cut off is left out."""
-    written = path.read_text().splitlines() if path.exists() else []
-    return [json.loads(line) for line in written if line.endswith("}")]
+    written = path.read_text() if path.exists() else ""
+    return [json.loads(line) for line in written[: written.rfind("\n") + 1].splitlines()]
 
 
 def append(path: Path, content: object) -> None:
-    """Add a line; one that a killed run cut off is ended first."""
-    is_cut = path.exists() and path.stat().st_size > 0 and not path.read_bytes().endswith(b"\n")
-    with path.open("a") as file:
-        file.write(f"{chr(10) if is_cut else ''}{json.dumps(content)}\n")
+    """Add a line, in the place of one that a killed run cut off."""
+    whole = path.read_bytes() if path.exists() else b""
+    with path.open("ab") as file:
+        file.truncate(whole.rfind(b"\n") + 1)
+        file.write(json.dumps(content).encode() + b"\n")
 
 
 def collect(case: Case, child: ChildOrder, number: int) -> dict[str, object]:

@@ -1,0 +1,239 @@
+"""Judge groups of collected processes by the gate, and say how often it is right.
+
+    python -m benchmarks.gate.evaluate samples.jsonl
+
+A trial draws a baseline and a run from the collected processes of one test, all different, as the gate would: with its
+looks, and no more processes than its time allows (what each took to start, to warm up, and for the steps and references
+of its condition). The run's processes are taken as they were, or slowed down. Beside it the rule of
+`--benchmark-compare-fail=median:5%` judges single processes, every one against every other. The tables are markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import math
+import statistics
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmarks.gate.collect import read_lines
+from resnet_fixtures.gate.judge import Rules, judge
+from resnet_fixtures.gate.samples import Entry, Metric, ProcessSample
+from resnet_fixtures.gate.sampling import DEFAULT_LOOKS, sample_for, sample_until_decided
+from resnet_fixtures.gate.verdict import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from resnet_fixtures.gate.verdict import Judgement
+
+DEFAULT_TIME_S = 180.0  # --gate-max-time
+RAW_LIMIT = 0.05  # of --benchmark-compare-fail=median:5%
+SCENES = {
+    "idle": (False, False),
+    "busy": (True, True),
+    "idle, then busy": (False, True),
+    "busy, then idle": (True, False),
+}
+SHOWN = (Verdict.REGRESSED, Verdict.PASS, Verdict.IMPROVED, Verdict.INCONCLUSIVE)
+# Extra work of a step, and how many times the default time both sides have.
+EXPERIMENTS = ((0.0, 1), (0.05, 1), (0.03, 1), (0.02, 1), (0.02, 2))
+
+
+@dataclass(frozen=True)
+class Process:
+    """One line of the file: a process of a test, its samples by slowdown, and what each took in all, in seconds."""
+
+    test: tuple[str, int]  # precision and batch size
+    is_busy: bool
+    samples: Mapping[float, ProcessSample]
+    start_up_s: float
+    facts: Mapping[str, object] = field(repr=False)
+
+    def duration_s(self, slowdown: float) -> float:
+        """Return what the process would have taken, had it run under this condition alone."""
+        sample = self.samples[slowdown]
+        return self.start_up_s + sum(sample.steps_s) + sum(sample.reference_s)
+
+
+@dataclass
+class Shelf:
+    """Hands out processes one by one, each as a sample; its clock is the time that they took."""
+
+    processes: list[Process]
+    slowdown: float
+    time_s: float = 0.0
+
+    def draw(self) -> ProcessSample:
+        """Take the next one."""
+        process = self.processes.pop()
+        self.time_s += process.duration_s(self.slowdown)
+        return process.samples[self.slowdown]
+
+    def clock(self) -> float:
+        """Return the seconds so far; with no process left, no time is left either."""
+        return self.time_s if self.processes else math.inf
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("samples", type=Path, nargs="+")
+    parser.add_argument("--trials", type=int, default=50, help="for each test and scene (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    processes = [read_process(line) for path in options.samples for line in read_lines(path)]
+    print(describe_spread(processes))
+    for slowdown, times in EXPERIMENTS:
+        print(describe_experiment(processes, slowdown, times, options.trials, np.random.default_rng(options.seed)))
+
+
+def read_process(line: Mapping[str, Any]) -> Process:
+    """Read one line of collect.py."""
+    return Process(
+        test=(line["precision"], line["batch_size"]),
+        is_busy=line["is_busy"],
+        samples={one["slowdown"]: _read_sample(line, one) for one in line["conditions"]},
+        start_up_s=line["start_up_s"],
+        facts={**line["facts"], "reference": line["reference"], "versions": line["versions"]},
+    )
+
+
+def _read_sample(line: Mapping[str, Any], condition: Mapping[str, Any]) -> ProcessSample:
+    times = (tuple(condition["steps_s"]), tuple(line["warmup_s"]), tuple(condition["reference_s"]))
+    return ProcessSample(*times)
+
+
+def describe_spread(processes: Sequence[Process]) -> str:
+    """Say how the processes scatter and what a neighbour does to them, as they are and over the reference."""
+    header = ("test", "processes", "step, ms", "spread idle, raw", "over reference", "spread busy, raw", "over reference",
+              "busy - idle, raw", "over reference")  # fmt: skip
+    return "\n".join(["## Processes", "", *format_table(header, map(_spread_row, _by_test(processes)))])
+
+
+def _spread_row(group: tuple[tuple[str, int], list[Process]]) -> list[str]:
+    test, processes = group
+    sides = [[one.samples[0.0] for one in processes if one.is_busy is is_busy] for is_busy in (False, True)]
+    raw = [[sample.log_step for sample in side] for side in sides]
+    ratio = [[sample.log_ratio or 0.0 for sample in side] for side in sides]
+    step_s = math.exp(statistics.median([*raw[0], *raw[1]]))
+    spreads = map(_spread, (raw[0], ratio[0], raw[1], ratio[1]))
+    counts = f"{len(sides[0])} + {len(sides[1])}"
+    return [_name(test), counts, f"{step_s * 1e3:.1f}", *spreads, _shift(*raw), _shift(*ratio)]
+
+
+def _spread(logs: Sequence[float]) -> str:
+    return f"{statistics.stdev(logs):.2%}" if len(logs) > 1 else "-"
+
+
+def _shift(idle: Sequence[float], busy: Sequence[float]) -> str:
+    return f"{statistics.fmean(busy) - statistics.fmean(idle):+.2%}" if idle and busy else "-"
+
+
+def describe_experiment(
+    processes: Sequence[Process], slowdown: float, times: int, trials: int, draw: np.random.Generator
+) -> str:
+    """Run the trials of one slowdown and return their table."""
+    header = ("test", "neighbour", "trials", *(verdict.value for verdict in SHOWN), "processes",
+              "median:5% on single processes")  # fmt: skip
+    groups = _by_test(processes)
+    rules = Rules(tests=len(groups))
+    rows: list[list[str]] = []
+    verdicts: Counter[Verdict] = Counter()
+    for (test, members), (name, is_busy) in itertools.product(groups, SCENES.items()):
+        scene = Scene(members, is_busy, slowdown, times * DEFAULT_TIME_S)
+        found = [scene.judge_trial(rules, draw) for _ in range(trials if scene.is_possible else 0)]
+        counts = Counter(judgement.verdict for judgement, _ in found)
+        used = f"{statistics.median(count for _, count in found):g}" if found else "too few"
+        rows.append([_name(test), name, str(len(found)), *_shares(counts), used, scene.judge_singles()])
+        verdicts += counts
+    rows.append(["**all**", "", str(verdicts.total()), *_shares(verdicts), "", ""])
+    title = "Nothing changed" if not slowdown else f"Slowed by {slowdown:.0%}"
+    time = f"{times * DEFAULT_TIME_S:g} s for each side of a test"
+    return "\n".join(["", f"## {title}, {time}", "", *format_table(header, rows)])
+
+
+@dataclass(frozen=True)
+class Scene:
+    """The processes of one test, which of them make baseline and run (with or without a neighbour), and their time."""
+
+    members: Sequence[Process]
+    is_busy: tuple[bool, bool]
+    slowdown: float
+    max_time_s: float
+
+    @property
+    def is_possible(self) -> bool:
+        """Tell whether there are enough different processes for a trial."""
+        baseline, run = self._split(np.random.default_rng(0))
+        return min(len(baseline), len(run)) >= DEFAULT_LOOKS[0]
+
+    def judge_trial(self, rules: Rules, draw: np.random.Generator) -> tuple[Judgement, int]:
+        """Judge one drawn baseline and run; return the judgement, and how many processes the run has used."""
+        baseline, run = self._split(draw)
+        stored = Shelf(baseline, 0.0)
+        samples = sample_for(stored.draw, self.max_time_s, clock=stored.clock)
+        entry = self._entry(samples)
+        shelf = Shelf(run, self.slowdown)
+        drawn, judgement = sample_until_decided(
+            shelf.draw,
+            lambda drawn: judge(entry, self._entry(tuple(drawn)), rules, "baseline"),
+            max_time_s=self.max_time_s,
+            clock=shelf.clock,
+        )
+        return judgement, len(drawn)
+
+    def judge_singles(self) -> str:
+        """Say how many pairs of single processes pytest-benchmark's rule would fail."""
+        baseline, run = ([one for one in self.members if one.is_busy is is_busy] for is_busy in self.is_busy)
+        fails = [
+            math.exp(there.samples[self.slowdown].log_step - here.samples[0.0].log_step) - 1 > RAW_LIMIT
+            for here, there in itertools.product(baseline, run)
+            if here is not there
+        ]
+        return f"{sum(fails)} of {len(fails)} ({_share(sum(fails), len(fails))})"
+
+    def _split(self, draw: np.random.Generator) -> tuple[list[Process], list[Process]]:
+        """Return different processes for both sides, shuffled; sides of one kind get half each."""
+        first, second = ([one for one in self.members if one.is_busy is is_busy] for is_busy in self.is_busy)
+        draw.shuffle(first)
+        draw.shuffle(second)
+        if self.is_busy[0] == self.is_busy[1]:
+            first, second = first[: len(first) // 2], first[len(first) // 2 :]
+        return first, second
+
+    def _entry(self, samples: tuple[ProcessSample, ...]) -> Entry:
+        precision, batch_size = self.members[0].test
+        metric = Metric.LATENCY_S if batch_size == 1 else Metric.IMAGES_PER_S
+        return Entry(_name((precision, batch_size)), metric, batch_size, self.members[0].facts, samples)
+
+
+def format_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Write a table in markdown."""
+    return [f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows)]
+
+
+def _by_test(processes: Sequence[Process]) -> list[tuple[tuple[str, int], list[Process]]]:
+    tests = dict.fromkeys(one.test for one in processes)
+    return [(test, [one for one in processes if one.test == test]) for test in tests]
+
+
+def _shares(counts: Counter[Verdict]) -> Iterator[str]:
+    return (f"{counts[verdict]} ({_share(counts[verdict], counts.total())})" for verdict in SHOWN)
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part / whole:.1%}" if whole else "-"
+
+
+def _name(test: tuple[str, int]) -> str:
+    return f"{test[0]} batch {test[1]}"
+
+
+if __name__ == "__main__":
+    main()
