@@ -34,9 +34,9 @@ class StandIns:
     commands: Path
 
     def environment(self, script: str) -> dict[str, str]:
-        """Give the variables of the reader's shell: short runs, and small graphs for who names none."""
+        """Give the variables of the reader's shell: short runs, thin trainings, small graphs for who names none."""
         own = {name: value for name, value in os.environ.items() if not FOREIGN.match(name)}
-        options = ["-p resnet_fixtures.plugin", SHORT]
+        options = ["-p resnet_fixtures.plugin", "-p tests.plugin.documentation.thin_trainings", SHORT]
         # mpirun has to know the very processes that it started: no forks of another one.
         commands = Path(sys.executable).parent if "--mpi-" in script else self.commands
         if "--in-graph" not in script:
