@@ -1,0 +1,70 @@
+"""Make the page, or the Markdown tables, of what is stored: `python -m resnet_fixtures.report --out report.html`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from resnet_fixtures.atomic_file import write_atomically
+from resnet_fixtures.errors import InputError
+from resnet_fixtures.report.markdown import render_markdown
+from resnet_fixtures.report.page import render_page
+from resnet_fixtures.report.stored_history import read_history
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+REFUSED = 4  # the exit status of all that this project refuses
+RENDERERS = {"html": render_page, "markdown": render_markdown}
+
+
+def make_report(storage: str, results: Path, form: str, out: Path | None) -> str:
+    """Write the report and say so, or return its text where there is no `out`; raises only InputErrors."""
+    history = read_history(find_folder(storage), results)
+    text = RENDERERS[form](history)
+    if out is None:
+        return text.rstrip("\n")
+    write_atomically(out, text.encode())
+    counts = (len(history.runs), len(history.scores), len(history.trainings))
+    return f"{out}: {counts[0]} runs, {counts[1]} accuracy runs and {counts[2]} trainings to a target"
+
+
+def find_folder(storage: str) -> Path:
+    """Take a path, or file:// before one, as pytest-benchmark's --benchmark-storage does."""
+    folder = storage.removeprefix("file://")
+    if "://" in folder:
+        raise InputError(f"--storage {storage} is no folder: download the runs, and pass the folder that they are in.")
+    return Path(folder)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Make the report that the command line asks for; exit status 4 and one sentence for what cannot be used."""
+    parser = _make_parser()
+    options = parser.parse_args(arguments)
+    if options.format == "html" and options.out is None:
+        parser.exit(REFUSED, f"{parser.prog}: error: the page needs a file: pass --out report.html.\n")
+    try:
+        done = make_report(options.storage, options.results, options.format, options.out)
+    except InputError as error:
+        parser.exit(REFUSED, f"{parser.prog}: error: {error}\n")
+    print(done)  # noqa: T201 - a command's output
+    return 0
+
+
+def _make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m resnet_fixtures.report", description="Show what is stored: trends, comparisons and accuracy."
+    )
+    parser.add_argument("--storage", default=".benchmarks", help="pytest-benchmark's storage (default: .benchmarks)")
+    parser.add_argument(
+        "--results", type=Path, default=Path("results"), help="--output-dir of the runs (default: results)"
+    )
+    parser.add_argument("--format", choices=sorted(RENDERERS), default="html", help="html (the default) or markdown")
+    parser.add_argument("--out", type=Path, help="where to write it; Markdown goes to standard output without it")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

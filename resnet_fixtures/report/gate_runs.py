@@ -1,0 +1,104 @@
+"""Read what a gate measured and said: runs and baselines with the schema `resnet_fixtures.gate`."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from typing import TYPE_CHECKING
+
+from resnet_fixtures.gate.baseline import NAME as BASELINE_NAME
+from resnet_fixtures.gate.run_file import is_run, parse_run
+from resnet_fixtures.gate.samples import Metric
+from resnet_fixtures.report.history import Judged, Result, Run, Score
+from resnet_fixtures.report.stored_json import Fields
+from resnet_fixtures.report.stored_runs import read_circumstances, read_versions, sample_quantiles
+from resnet_fixtures.stats.proportion import wilson_interval
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from resnet_fixtures.gate.samples import Entry
+
+CONFIDENCE = 0.95  # of the interval that is drawn, as of all intervals of a result
+SPEEDS = (Metric.IMAGES_PER_S, Metric.LATENCY_S)
+
+
+def is_gate_run(stored: Fields) -> bool:
+    """Tell the gate's file from another JSON file."""
+    return is_run(stored.values)
+
+
+def read_gate_run(path: Path, stored: Fields) -> tuple[Run, list[Score]]:
+    """Return the timings and verdicts as a run, and the accuracy as scores."""
+    entries, time = parse_run(path, dict(stored.values)), stored.time("created")
+    timed = [entry for entry in entries.values() if entry.metric in SPEEDS and entry.batch_size]
+    run = Run(
+        source=str(path),
+        time=time,
+        node="",
+        commit="",
+        results=tuple(_to_result(entry) for entry in timed),
+        judged=tuple(_read_verdicts(stored.nested("entries"))),
+        is_baseline=path.name == BASELINE_NAME,
+    )
+    return run, [_to_score(path, time, entry) for entry in entries.values() if entry.scored]
+
+
+def _to_result(entry: Entry) -> Result:
+    medians_s = [statistics.median(sample.steps_s) for sample in entry.samples]
+    latency_s = statistics.median(medians_s)
+    interval_s = log_interval(medians_s)
+    circumstances = read_circumstances(Fields(entry.test, {**entry.facts, "batch_size": entry.batch_size}))
+    # A result's batch is one process', the gate's is a step of all of them.
+    circumstances["batch_size"] = max(1, entry.batch_size // circumstances["processes"])
+    return Result(
+        test=entry.test,
+        images_per_s=entry.batch_size / latency_s,
+        interval=(entry.batch_size / interval_s[1], entry.batch_size / interval_s[0]) if interval_s else None,
+        latency_s=latency_s,
+        steps=sum(len(sample.steps_s) for sample in entry.samples),
+        samples=len(entry.samples),
+        quantiles=tuple(sample_quantiles([step_s for sample in entry.samples for step_s in sample.steps_s])),
+        **circumstances,
+    )
+
+
+def log_interval(medians_s: Sequence[float]) -> tuple[float, float] | None:
+    """Bound the typical process' median by Student's t on the logarithms; None for one process."""
+    if len(medians_s) < 2:
+        return None
+    from scipy.stats import t
+
+    logs = [math.log(median_s) for median_s in medians_s]
+    reach = t.ppf((1 + CONFIDENCE) / 2, len(logs) - 1) * statistics.stdev(logs) / math.sqrt(len(logs))
+    middle = statistics.mean(logs)
+    return math.exp(middle - reach), math.exp(middle + reach)
+
+
+def _to_score(path: Path, time: datetime, entry: Entry) -> Score:
+    assert entry.scored is not None, "the caller has looked"
+    ranks, facts = entry.scored.ranks, Fields(entry.test, entry.facts)
+    correct1, correct5 = sum(rank < 1 for rank in ranks), sum(rank < 5 for rank in ranks)
+    interval = wilson_interval(correct1, len(ranks))
+    return Score(
+        source=str(path),
+        time=time,
+        precision=facts.text("precision", ""),
+        data=facts.text("data", ""),
+        images=len(ranks),
+        correct1=correct1,
+        correct5=correct5,
+        interval=(interval.low, interval.high),
+        versions=read_versions(facts.nested("versions")),
+    )
+
+
+def _read_verdicts(entries: Fields) -> list[Judged]:
+    tests: Mapping[str, Fields] = {test: entries.nested(test) for test in entries.values}
+    return [
+        Judged(test, fields.text("verdict"), fields.text("reason", ""))
+        for test, fields in tests.items()
+        if fields.has("verdict")
+    ]

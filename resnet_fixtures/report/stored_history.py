@@ -1,0 +1,80 @@
+"""Find what is stored: in pytest-benchmark's storage, and in the folder of the logs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from resnet_fixtures.errors import InputError
+from resnet_fixtures.report.gate_runs import is_gate_run, read_gate_run
+from resnet_fixtures.report.history import History
+from resnet_fixtures.report.stored_json import CURE, read_object
+from resnet_fixtures.report.stored_runs import is_saved_run, read_saved_run
+from resnet_fixtures.report.stored_scores import is_score, is_training, is_trial, read_score, read_training
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from resnet_fixtures.report.history import Run, Score, Training
+
+
+def read_history(storage: Path, results: Path) -> History:
+    """Read all JSON files of both folders; InputError for one that is not this suite's, and where there is no result.
+
+    `storage` has a folder for each machine, as pytest-benchmark makes them, or is one file. `results` may be missing.
+    """
+    if not storage.exists() and not results.is_dir():
+        raise InputError(
+            f"{storage} does not exist: run pytest with --benchmark-autosave first, or name the storage with --storage."
+        )
+    found = Findings()
+    for path in sorted({*list_files(storage), *list_files(results)}):
+        found.add(path)
+    history = found.history()
+    if not (history.runs or history.scores or history.trainings):
+        raise InputError(
+            f"{storage} and {results} have no result of this suite: run pytest with --benchmark-autosave first, "
+            "or name other folders with --storage and --results."
+        )
+    return history
+
+
+def list_files(place: Path) -> Iterable[Path]:
+    """List the JSON files of a folder and of the folders in it; a file stands for itself."""
+    return [place] if place.is_file() else [*place.glob("*.json"), *place.glob("*/*.json")]
+
+
+@dataclass
+class Findings:
+    """Collects what the files have."""
+
+    runs: list[Run] = field(default_factory=list)
+    scores: list[Score] = field(default_factory=list)
+    trainings: list[Training] = field(default_factory=list)
+    left_out: int = 0
+
+    def add(self, path: Path) -> None:
+        """Read one file; InputError for one of a form that nothing here writes."""
+        stored = read_object(path)
+        if is_saved_run(stored):
+            run, left_out = read_saved_run(path, stored)
+            self.runs.append(run)
+            self.left_out += left_out
+        elif is_gate_run(stored):
+            run, scores = read_gate_run(path, stored)
+            self.runs.append(run)
+            self.scores.extend(scores)
+        elif is_training(stored):
+            self.trainings.append(read_training(path, stored))
+        elif is_score(stored):
+            self.scores.append(read_score(path, stored))
+        elif not is_trial(stored):
+            raise InputError(f"{path} is no result of pytest-benchmark or of this suite: {CURE}.")
+
+    def history(self) -> History:
+        """Put everything in the order of time, without runs that have nothing to show."""
+        runs = sorted((run for run in self.runs if run.results or run.judged), key=lambda run: run.time)
+        scores = sorted(self.scores, key=lambda score: score.time)
+        trainings = sorted(self.trainings, key=lambda training: training.time)
+        return History(tuple(runs), tuple(scores), tuple(trainings), self.left_out)
