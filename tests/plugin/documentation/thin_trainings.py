@@ -17,5 +17,4 @@ WIDTH = 4  # that of the graphs that stand in for the published ones
 
 def pytest_configure() -> None:
     """Let every recipe for ImageNet's images train the thin network; the workers are told it in their order."""
-    thin = partial(Recipe, architecture=Architecture(width=WIDTH))
-    training_orders.Recipe = thin  # type: ignore[misc,assignment]
+    vars(training_orders)["Recipe"] = partial(Recipe, architecture=Architecture(width=WIDTH))

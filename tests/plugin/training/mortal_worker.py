@@ -1,7 +1,7 @@
-"""The real worker with a short life: `mortal_worker.py RANK before|after METHOD NUMBER INTERVAL_S`.
+"""The real worker on a shallow network, with a short life if it is told one.
 
-The rank kills itself with SIGKILL before or after the NUMBERth call of its diary's METHOD. INTERVAL_S is the time
-between checkpoints.
+`mortal_worker.py RANK before|after METHOD NUMBER INTERVAL_S`: the rank kills itself with SIGKILL before or after the
+NUMBERth call of its diary's METHOD. INTERVAL_S is the time between checkpoints.
 """
 
 from __future__ import annotations
@@ -15,28 +15,33 @@ from typing import TYPE_CHECKING, Any
 from resnet_fixtures.training import diary
 from resnet_fixtures.training.communicator import run_rank
 from resnet_fixtures.training.worker import work
+from tests.plugin.training.shallow import shallow_network
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from resnet_fixtures.training.communicator import Communicator
 
-RANK, WHEN, METHOD, NUMBER, INTERVAL_S = sys.argv[1:]
-
 
 def live(ranks: Communicator) -> None:
-    diary.SECONDS_BETWEEN_CHECKPOINTS = float(INTERVAL_S)
-    if ranks.rank == int(RANK):
-        setattr(diary.Diary, METHOD, mortal(getattr(diary.Diary, METHOD)))
-    work(ranks)
+    if len(sys.argv) > 1:
+        prepare_death(ranks.rank, *sys.argv[1:])
+    with shallow_network():
+        work(ranks)
 
 
-def mortal(method: Callable[..., Any]) -> Callable[..., Any]:
+def prepare_death(rank: int, victim: str, when: str, method: str, number: str, interval_s: str) -> None:
+    diary.SECONDS_BETWEEN_CHECKPOINTS = float(interval_s)
+    if rank == int(victim):
+        setattr(diary.Diary, method, mortal(getattr(diary.Diary, method), when, int(number)))
+
+
+def mortal(method: Callable[..., Any], when: str, number: int) -> Callable[..., Any]:
     calls = count(1)
 
     def call(*arguments: Any, **named: Any) -> Any:
-        is_last = next(calls) == int(NUMBER)
-        if is_last and WHEN == "before":
+        is_last = next(calls) == number
+        if is_last and when == "before":
             os.kill(os.getpid(), signal.SIGKILL)
         answer = method(*arguments, **named)
         if is_last:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from resnet_fixtures.training.communicator import Communicator
     from resnet_fixtures.training.events import Evaluated
 
+pytestmark = pytest.mark.usefixtures("shallow")
 COUNTS = (6, 1, 4)
 IMAGES = sum(COUNTS)
 ORDER = make_order(train_epochs=1)

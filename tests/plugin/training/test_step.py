@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,9 @@ from resnet_fixtures.graph.resnet50 import Architecture
 from resnet_fixtures.precision import Precision
 from resnet_fixtures.training.recipe import Recipe
 from resnet_fixtures.training.step import TrainingStep, _cross_entropy
+from tests.plugin.training.shallow import BLOCKS, CONVOLUTIONS, shallow_network
 
+pytestmark = pytest.mark.usefixtures("shallow")
 RECIPE = Recipe(
     architecture=Architecture(width=4, classes=11, image_size=32),
     batch_size=8,
@@ -30,6 +33,7 @@ RECIPE = Recipe(
 )
 LEARNING = replace(RECIPE, weight_decay=1e-4, zero_last_gamma=True)
 STEPS_PER_EPOCH = 4
+ROOT = Path(__file__).parents[3]
 Batch = tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]
 Maker = Callable[[Recipe], TrainingStep]
 
@@ -164,7 +168,7 @@ def test_state_is_every_weight_and_the_momentum_of_those_that_train(made: Maker)
     names = set(made(RECIPE).tensors())
     weights = {name.removeprefix("weights/") for name in names if name.startswith("weights/")}
     momenta = {name.removeprefix("momentum/") for name in names if name.startswith("momentum/")}
-    assert len(weights) == 53 * 5 + 2
+    assert len(weights) == CONVOLUTIONS * 5 + 2
     assert momenta == {name for name in weights if not name.endswith(("/mean", "/variance"))}
     assert len(names) == len(weights) + len(momenta)
 
@@ -222,12 +226,12 @@ def test_blocks_start_as_identity_where_the_recipe_says_so(made: Maker) -> None:
     for recipe, starts in ((LEARNING, False), (RECIPE, True)):
         tensors = made(recipe).tensors()
         last = [tensors[name] for name in tensors if name.startswith("weights/") and name.endswith("/conv3/gamma")]
-        assert len(last) == 16
+        assert len(last) == BLOCKS
         assert np.any(np.concatenate(last)) == starts
 
 
 def test_two_processes_train_alike_bit_for_bit(made: Maker) -> None:
-    environ = {**os.environ, "PYTHONHASHSEED": "7", "TF_CPP_MIN_LOG_LEVEL": "2"}
+    environ = {**os.environ, "PYTHONHASHSEED": "7", "TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONPATH": str(ROOT)}
     child = subprocess.run(
         [sys.executable, __file__], env=environ, capture_output=True, text=True, timeout=120, check=False
     )
@@ -248,4 +252,5 @@ def train_digest(step: TrainingStep) -> str:
 BOTH = [replace(LEARNING, precision=precision) for precision in (Precision.FP32, Precision.BF16)]
 
 if __name__ == "__main__":
-    sys.stdout.write(" ".join(train_digest(TrainingStep(recipe, STEPS_PER_EPOCH)) for recipe in BOTH))
+    with shallow_network():
+        sys.stdout.write(" ".join(train_digest(TrainingStep(recipe, STEPS_PER_EPOCH)) for recipe in BOTH))

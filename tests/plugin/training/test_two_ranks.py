@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from resnet_fixtures.training.order import Order
     from resnet_fixtures.training.recipe import Recipe
 
+pytestmark = pytest.mark.usefixtures("shallow")
 STEPS = 5
 TOLERANCE = 1e-5
 GLOBAL_BATCH = 8

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -49,14 +50,16 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def lives(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Lives:
     folder = tmp_path_factory.mktemp("checkpoints")
     order, whole = (make_order(data, train_epochs=EPOCHS, checkpoint=folder / name) for name in ("killed", "whole"))
-    told = run_workers(whole, 1, [])
     first: list[Event] = []
-    with pytest.raises(RunError, match=KILLED):
-        run_workers(order, 1, first, *IN_AN_EPOCH)
     second: list[Event] = []
-    with pytest.raises(RunError, match=KILLED):
-        run_workers(order, 1, second, *AFTER_A_CHECKPOINT)
-    return Lives(folder / "killed", (first, second), run_workers(order, 1, []), folder / "whole", told)
+    with ThreadPoolExecutor(1) as threads:
+        told = threads.submit(run_workers, whole, 1, [])
+        with pytest.raises(RunError, match=KILLED):
+            run_workers(order, 1, first, *IN_AN_EPOCH)
+        with pytest.raises(RunError, match=KILLED):
+            run_workers(order, 1, second, *AFTER_A_CHECKPOINT)
+        last = run_workers(order, 1, [])
+        return Lives(folder / "killed", (first, second), last, folder / "whole", told.result())
 
 
 def test_killed_runs_were_where_they_should_have_been(lives: Lives) -> None:

@@ -19,7 +19,7 @@ from resnet_fixtures.data.records import make_example, write_records
 from resnet_fixtures.graph.resnet50 import Architecture
 from resnet_fixtures.hardware.thread_plan import make_thread_plan
 from resnet_fixtures.hardware.topology import read_topology
-from resnet_fixtures.training.launch import WORKER_COMMAND, make_launch
+from resnet_fixtures.training.launch import make_launch
 from resnet_fixtures.training.layout import Layout
 from resnet_fixtures.training.mpirun import find_mpirun
 from resnet_fixtures.training.order import Order
@@ -125,10 +125,10 @@ def run_together(ranks: int, work: Callable[[Communicator], T]) -> list[T]:
 
 
 def run_workers(order: Order, ranks: int, heard: list[Event], *fate: object) -> list[Event]:
-    """Train in real processes, and add each event to `heard`; `fate` is what mortal_worker.py expects."""
+    """Train a shallow network in real processes, and add each event to `heard`; for `fate` see mortal_worker.py."""
     topology = read_topology()
     mpirun = find_mpirun() if ranks > 1 else None
-    worker = [sys.executable, str(MORTAL_WORKER), *map(str, fate)] if fate else WORKER_COMMAND
+    worker = [sys.executable, str(MORTAL_WORKER), *map(str, fate)]
     launch = make_launch(Layout(ranks), topology, make_thread_plan(topology), mpirun, os.environ, worker)
     with run_ranks(launch, order) as events:
         heard.extend(events)
