@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import pkgutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,9 +20,10 @@ from resnet_fixtures.graph.freeze import freeze
 from resnet_fixtures.graph.resnet50 import Architecture
 from resnet_fixtures.graph.weights import random_weights
 from resnet_fixtures.precision import Precision
+from tests.plugin.documentation.warm_python import warm_python
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 ROOT = Path(__file__).parents[2]
 TESTS = ROOT / "tests"
@@ -78,6 +80,19 @@ def run_suite(
         return pytester.runpytest_inprocess(*plugin, *map(str, arguments), *map(str, tests))
 
     return run
+
+
+@pytest.fixture(scope="session")
+def warm_commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of a `python` and a `pytest` whose processes are forks of one that has imported TensorFlow."""
+    with warm_python(tmp_path_factory.mktemp("warm")) as commands:
+        yield commands
+
+
+@pytest.fixture
+def warm_children(warm_commands: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start this process' child processes warm: not where a start, an end by a signal or an affinity is tested."""
+    monkeypatch.setattr(sys, "executable", str(warm_commands / "python"))
 
 
 @pytest.fixture(scope="session")

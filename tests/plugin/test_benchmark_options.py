@@ -70,6 +70,7 @@ def test_groups_by_a_parameter(run_suite: SuiteRunner, fp32_file: Path) -> None:
 
 
 @pytest.mark.skipif(find_spec("pygal") is None, reason="needs pygal: the extra `histogram`")
+@pytest.mark.usefixtures("warm_children")
 def test_histogram(
     pytester: pytest.Pytester, fp32_file: Path, cache_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

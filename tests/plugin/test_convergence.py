@@ -20,11 +20,10 @@ from resnet_fixtures.precision import Precision
 from resnet_fixtures.training.digits import DIGITS_RECIPE
 from resnet_fixtures.training.events import Ended, Evaluated
 from resnet_fixtures.training.order import Order
-from resnet_fixtures.training.ranks import run_ranks
 from resnet_fixtures.training.record import TrainingRecord
 from resnet_fixtures.training_runs import FinishedTraining
 from tests.plugin.conftest import TESTS
-from tests.plugin.told_trainings import START_S, tell_convergence, tell_trainings
+from tests.plugin.told_trainings import START_S, tell_convergence, tell_trainings, train_really
 from tests.plugin.training.train_split import write_train_split
 
 if TYPE_CHECKING:
@@ -201,11 +200,12 @@ def tiny_digits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("resnet_fixtures.timed_training.DIGITS_ARCHITECTURE", architecture)
 
 
+@pytest.mark.usefixtures("warm_children")
 def test_real_run_is_frozen_and_scored_and_a_finished_one_trains_no_more(
     pytester: pytest.Pytester, run_suite: SuiteRunner, monkeypatch: pytest.MonkeyPatch, tiny_digits: None
 ) -> None:
     told = tell_trainings(monkeypatch, lambda order: ())
-    monkeypatch.setattr("resnet_fixtures.training_runs.run_ranks", run_ranks)
+    train_really(monkeypatch)
     options = (*FP32, "--train-epochs=1", "--stop-threshold=0.05", "--checkpoint=saved", "--eval")
     result = run_suite(*options, "--junit-xml=junit.xml", tests=[TARGET_TEST])
     result.assert_outcomes(passed=1, deselected=1)

@@ -26,10 +26,8 @@ from tests.plugin.documentation.desk import (
     run_block,
 )
 from tests.plugin.documentation.stand_ins import write_graphs, write_imagenet
-from tests.plugin.documentation.warm_python import warm_python
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 DOCUMENTS = ("README.md", *sorted(f"docs/{file.name}" for file in (REPOSITORY / "docs").glob("*.md")))
@@ -42,12 +40,11 @@ MAY_REGRESS = "--benchmark-compare-fail"  # two short runs on a busy machine may
 
 
 @pytest.fixture(scope="module")
-def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIns]:
+def stand_ins(tmp_path_factory: pytest.TempPathFactory, warm_commands: Path) -> StandIns:
     folder = tmp_path_factory.mktemp("reader")
-    with warm_python(folder) as commands:
-        write_graphs(folder)
-        write_imagenet(folder / "imagenet")
-        yield StandIns(graphs=folder, imagenet=folder / "imagenet", commands=commands)
+    write_graphs(folder)
+    write_imagenet(folder / "imagenet")
+    return StandIns(graphs=folder, imagenet=folder / "imagenet", commands=warm_commands)
 
 
 @pytest.mark.parametrize(
@@ -56,6 +53,7 @@ def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIns]:
         (["-c", "import sys, tensorflow; print(sys.argv); sys.exit(3)", "a b"], "", 3, "['-c', 'a b']"),
         ([], "import os; print(os.getcwd() + os.environ['IMAGENET'])", 0, "{folder}{imagenet}"),
         (["-m", "json.tool", "--compact"], '{"a": [1, 2]}', 0, '{"a":[1,2]}'),
+        (["-mjson.tool", "--compact"], '{"a": [1, 2]}', 0, '{"a":[1,2]}'),
         (["-c", "import os; os.system('echo child'); 1 / 0"], "", 1, "child"),
         (["-c", "import os, sys; sys.stdout.flush(); os.abort()"], "", 128, ""),
     ],

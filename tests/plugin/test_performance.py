@@ -185,6 +185,7 @@ def test_instance_that_dies_fails_the_test_in_one_sentence(
 
 
 @pytest.mark.skipif("avx512f" not in read_isa().flags, reason="caps an AVX-512 CPU")
+@pytest.mark.usefixtures("warm_children")
 def test_cpu_without_the_instructions(
     pytester: pytest.Pytester, suite_graphs: dict[str, Path], cache_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

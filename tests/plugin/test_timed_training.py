@@ -22,7 +22,7 @@ from resnet_fixtures.training.record import TrainingRecord
 from resnet_fixtures.training_orders import MIN_TRIAL_STEPS, TRIAL_STEPS
 from resnet_fixtures.training_runs import FinishedTraining
 from tests.plugin.conftest import TESTS
-from tests.plugin.told_trainings import UNTIMED, pretend_mpirun, step_s, tell_trainings, tell_trial
+from tests.plugin.told_trainings import UNTIMED, pretend_mpirun, step_s, tell_trainings, tell_trial, train_really
 
 if TYPE_CHECKING:
     from tests.plugin.conftest import SuiteRunner
@@ -142,13 +142,12 @@ def test_trial_that_was_done_before_is_not_timed(run_suite: SuiteRunner, monkeyp
     assert "Traceback" not in result.stdout.str()
 
 
+@pytest.mark.usefixtures("warm_children")
 def test_real_trial_learns(pytester: pytest.Pytester, run_suite: SuiteRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     """The worker's process, for once, on a network that takes no time."""
-    from resnet_fixtures.training.ranks import run_ranks
-
     tiny = partial(Recipe, architecture=Architecture(4, 11, 32))
     tell_trainings(monkeypatch, tell_trial)
-    monkeypatch.setattr("resnet_fixtures.training_runs.run_ranks", run_ranks)
+    train_really(monkeypatch)
     monkeypatch.setattr("resnet_fixtures.training_orders.Recipe", tiny)
     result = run_suite(
         *ALONE, "--train-steps=48", "--base-learning-rate=1", "--warmup-epochs=1", "--log-every=16",

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from resnet_fixtures.inference.child import child_command
 from resnet_fixtures.mlperf.training_log import TrainingLog
 from resnet_fixtures.training.events import Begun, Ended, Evaluated, Logged, Step
 from resnet_fixtures.training.kernels import PASSES, TrainingKernels
+from resnet_fixtures.training.launch import make_launch
 from resnet_fixtures.training.mpirun import Mpirun
+from resnet_fixtures.training.ranks import run_ranks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -54,6 +58,13 @@ def tell_trainings(monkeypatch: pytest.MonkeyPatch, story: Callable[[Order], Ite
     monkeypatch.setattr("resnet_fixtures.training_runs.run_ranks", run)
     monkeypatch.setattr("resnet_fixtures.timed_training.executed_kernels", believe)
     return told
+
+
+def train_really(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the worker's own process take the story's place, started by the Python of `sys.executable`."""
+    worker = child_command("resnet_fixtures.training.worker")
+    monkeypatch.setattr("resnet_fixtures.training_runs.run_ranks", run_ranks)
+    monkeypatch.setattr("resnet_fixtures.training_runs.make_launch", partial(make_launch, worker=worker))
 
 
 def pretend_mpirun(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,18 +6,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from resnet_fixtures.accuracy import suspects
 from resnet_fixtures.accuracy.evaluate import evaluate
 from resnet_fixtures.accuracy.predictions import Predictions, join_predictions
 from resnet_fixtures.accuracy.suspects import Explanation, explain_low_accuracy, shift_labels, vary
+from resnet_fixtures.data.imagenet import read_batches
 from resnet_fixtures.data.preprocess import ChannelOrder, Preprocessing, Resizing, Scaling
 from resnet_fixtures.inference.session import InferenceSession
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Protocol, TypeAlias
 
     import numpy.typing as npt
 
+    from resnet_fixtures.data.imagenet import LabelledBatch, Split
     from resnet_fixtures.graph.frozen import FrozenGraph
     from resnet_fixtures.hardware.thread_plan import ThreadPlan
     from tests.plugin.accuracy.conftest import GraphMaker, Preparer, SplitWriter
@@ -65,8 +68,24 @@ def make_memory(prepare: Preparer, make_graph: GraphMaker) -> MemoryMaker:
     return make
 
 
+@pytest.fixture(scope="module")
+def read_once() -> Iterator[None]:
+    """Read the photographs under each preprocessing once for all tests: they are the same, and a pipeline is slow."""
+    read: dict[tuple[int, Preprocessing], list[LabelledBatch]] = {}
+
+    def read_again(split: Split, preprocessing: Preprocessing, *rest: int) -> Iterator[LabelledBatch]:
+        key = split.images, preprocessing
+        if key not in read:
+            read[key] = list(read_batches(split, preprocessing, *rest))
+        return iter(read[key])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(suspects, "read_batches", read_again)
+        yield
+
+
 @pytest.fixture
-def explain(write_split: SplitWriter, jpegs: tuple[bytes, ...], plan: ThreadPlan) -> Explainer:
+def explain(read_once: None, write_split: SplitWriter, jpegs: tuple[bytes, ...], plan: ThreadPlan) -> Explainer:
     """Evaluate the photographs, so many times over, and explain the result."""
 
     def explain(graph: FrozenGraph, times: int = 1) -> Explanation | None:

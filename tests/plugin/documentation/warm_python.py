@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import re
 import runpy
 import select
 import signal
@@ -170,6 +171,8 @@ def run_program(program: str) -> int:
     arguments = sys.argv[1:]
     while arguments and arguments[0] in ("-u", "-P", "-I", "-B"):
         del arguments[0]
+    if arguments and re.match("-m.", arguments[0]):
+        arguments[:1] = ["-m", arguments[0][2:]]
     sys.path.insert(0, "")
     match arguments:
         case ["-m", module, *_]:

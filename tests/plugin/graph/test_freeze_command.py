@@ -65,6 +65,7 @@ def refuse(capsys: pytest.CaptureFixture[str], checkpoint: Path, out: Path) -> s
     return printed.err.removeprefix(PREFIX)
 
 
+@pytest.mark.usefixtures("warm_children")
 def test_the_command_makes_a_graph_that_loads(
     folder: Path, out: Path, architecture: Architecture, images: Array, run: Runner, tmp_path: Path
 ) -> None:

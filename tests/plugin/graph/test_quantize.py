@@ -82,6 +82,7 @@ def test_calibration_batches_are_of_one_size(data: Path, images: int, sizes: lis
     assert {batch.shape[1:] for batch in batches} == {(32, 32, 3)}
 
 
+@pytest.mark.usefixtures("warm_children")
 def test_the_command_makes_a_graph_that_loads(
     fp32_graph: GraphDef, write: GraphWriter, data: Path, tmp_path: Path, images: Array, run: Runner
 ) -> None:

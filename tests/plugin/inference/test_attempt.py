@@ -31,6 +31,7 @@ def test_what_the_cpu_does_natively_runs(precision: Precision) -> None:
 
 
 @pytest.mark.skipif("avx512f" not in read_isa().flags, reason="caps an AVX-512 CPU")
+@pytest.mark.usefixtures("warm_children")
 def test_capped_cpu_emulates_int8_and_refuses_bf16() -> None:
     """The network itself does the same under this cap."""
     environ = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2"}

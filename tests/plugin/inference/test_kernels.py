@@ -147,6 +147,7 @@ def test_fp32_without_onednn_is_still_fp32(tiny_graph: Path, tmp_path: Path) -> 
 
 
 @NEEDS_AVX512
+@pytest.mark.usefixtures("warm_children")
 def test_cap_turns_native_bf16_into_emulated(tiny_bf16_graph: Path, tmp_path: Path) -> None:
     environ = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX512_CORE"}
     proof = executed_kernels(tiny_bf16_graph, Precision.BF16, 1, PLAN, environ, tmp_path)
@@ -156,6 +157,7 @@ def test_cap_turns_native_bf16_into_emulated(tiny_bf16_graph: Path, tmp_path: Pa
 
 
 @NEEDS_AVX512
+@pytest.mark.usefixtures("warm_children")
 def test_bf16_that_cannot_run_is_an_input_error_and_not_cached(tiny_bf16_graph: Path, tmp_path: Path) -> None:
     environ = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2"}
     with pytest.raises(InputError, match=r"bf16\.pb does not run on TensorFlow"):
