@@ -111,8 +111,8 @@ def _read_sample(line: Mapping[str, Any], condition: Mapping[str, Any]) -> Proce
 
 def describe_spread(processes: Sequence[Process]) -> str:
     """Say how the processes scatter and what a neighbour does to them, as they are and over the reference."""
-    header = ("test", "processes", "step, ms", "spread idle, raw", "over reference", "spread busy, raw", "over reference",
-              "busy - idle, raw", "over reference")  # fmt: skip
+    header = ("test", "processes", "step, ms", "spread idle, raw", "over reference", "spread busy, raw",
+              "over reference", "busy - idle, raw", "over reference")  # fmt: skip
     return "\n".join(["## Processes", "", *format_table(header, map(_spread_row, _by_test(processes)))])
 
 

@@ -82,7 +82,6 @@ class FreshProcess:
         environ: Mapping[str, str] = os.environ,
         interpreter: Interpreter = THIS_INTERPRETER,
         patience_s: float = PATIENCE_S,
-        worker: tuple[str, ...] = WORKER,
     ) -> None:
         self._name = interpreter.name
         self._patience_s = patience_s
@@ -90,7 +89,7 @@ class FreshProcess:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
         try:
             self._process = subprocess.Popen(
-                [interpreter.python, *worker],
+                [interpreter.python, *WORKER],
                 bufsize=0,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

@@ -71,7 +71,8 @@ def plan_turns(budget: SampleBudget, warmups_s: Sequence[Sequence[float]]) -> tu
     slowest_s = max(warmups_s, key=typical_step_s)
     total = budget.plan_steps(slowest_s)
     steps = max(1, min(total // 2, round(TURN_S / typical_step_s(slowest_s))))
-    return 2 * math.ceil(total / (2 * steps)), steps
+    turns = 2 * math.ceil(total / (2 * steps))
+    return turns, math.ceil(total / turns)
 
 
 def abba(turns: int) -> list[int]:

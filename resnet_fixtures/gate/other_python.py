@@ -78,7 +78,7 @@ def check_interpreter(
 def _find(python: Path | str) -> str:
     """Return the absolute path of the interpreter, links kept: a virtual environment's Python is one."""
     cure = "pass the Python of an environment that has tensorflow and numpy"
-    path = Path(shutil.which(python) or python).absolute()
+    path = Path(python if Path(python).is_file() else shutil.which(python) or python).absolute()
     if path.is_dir():
         raise InputError(f"--against {python} is a folder: {cure}, for example {path / 'bin' / 'python'}.")
     if not path.exists():

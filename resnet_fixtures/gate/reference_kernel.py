@@ -9,6 +9,7 @@ say nothing where the library has changed, and `reference_facts` tells the libra
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +67,7 @@ def reference_facts(threads: int, batch_size: int, precision: Precision) -> dict
     }
 
 
+@cache
 def identify_library() -> str:
     """Return a digest of the installed TensorFlow's list of files, which has the digest of each."""
     for name in metadata.packages_distributions().get(LIBRARY, ()):
