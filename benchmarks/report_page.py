@@ -32,7 +32,7 @@ def main() -> None:
     """Print the times, or make the screenshots."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=500)
-    parser.add_argument("--opens", type=int, default=5)
+    parser.add_argument("--opens", type=int, default=5, help="in each of two browsers, at least 2")
     parser.add_argument("--screenshots", type=Path, help="make the docs' pictures in this folder instead")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -56,7 +56,8 @@ def measure(folder: Path, runs: int, opens: int) -> None:
         (folder / name).mkdir()
         with open_browser(folder / name) as browser:
             times_s = [time_opening(browser, page) for _ in range(opens)]
-        print(f"{name}: {describe(times_s[0])}; again: {describe(tuple(map(statistics.median, zip(*times_s[1:]))))}")
+        again_s = tuple(map(statistics.median, zip(*times_s[1:], strict=True)))
+        print(f"{name}: {describe(times_s[0])}; again: {describe(again_s)}")
 
 
 def describe(times_s: tuple[float, ...]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from resnet_fixtures.report.extra import needs_report_extra
-import itertools
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 MIN_RUNS = 3  # at a level: one or two odd nights are no change
 MIN_CHANGE = 0.01  # relative: the gate's default tolerance
-PENALTY = 6.0  # of a change, in noise variance times log(runs); see tests/plugin/report/test_change_points.py
+PENALTY = 6.0  # of a change, in noise variance times log(runs): docs/report.md says how often it is right
+FEW_RUNS = 30  # below, the noise is known so badly that the penalty stays as for so many
 SPIKE = 3.0  # what lies further from its neighbours, in standard deviations, is moved to there
 SMALLEST_NOISE = 1e-4  # relative: a clock's resolution, so that a trend without noise has levels too
 
@@ -35,9 +36,9 @@ class Level:
 def find_levels(values: Sequence[float]) -> list[Level]:
     """Split positive values, oldest first, into stretches of one level each; one stretch where nothing changed.
 
-    The changes are the exact optimum of the penalised squared error of the logarithms (ruptures' KernelCPD). The noise is
-    the median absolute difference of neighbours, which steps do not swell; spikes are clipped first. Neighbouring
-    levels less than 1 % apart are one. None for no values.
+    The changes are the exact optimum of the penalised squared error of the logarithms (ruptures' KernelCPD). The noise
+    is the median absolute difference of neighbours, which steps do not swell; spikes are clipped first. Neighbouring
+    levels less than 1 % apart are one. No values have no level.
     """
     starts = _find_starts(np.log(np.asarray(values, dtype=np.float64))) if len(values) >= 2 * MIN_RUNS else []
     levels = _cut(values, starts)
@@ -53,7 +54,7 @@ def _find_starts(logs: npt.NDArray[np.float64]) -> list[int]:
 
     noise = max(float(np.median(np.abs(np.diff(logs)))) * 1.4826 / np.sqrt(2), SMALLEST_NOISE)
     signal = _clip_spikes(logs, SPIKE * noise)[:, np.newaxis]
-    penalty = PENALTY * noise**2 * np.log(len(logs))
+    penalty = PENALTY * noise**2 * np.log(max(len(logs), FEW_RUNS))
     found = KernelCPD(kernel="linear", min_size=MIN_RUNS).fit_predict(signal, pen=penalty)
     return [int(start) for start in found[:-1]]
 

@@ -98,7 +98,7 @@ def draw_batch_sizes(trends: Iterable[Series]) -> Figure:
 
 
 def draw_scores(scores: Sequence[Score]) -> Figure:
-    """Draw the top-1 of each precision on one data set with its 95 % interval, and the published one if there is one."""
+    """Draw the top-1 of each precision on one data set with its 95 % interval, and the published one."""
     rows = [escape(score.precision, quote=False) for score in scores]
     traces: list[dict[str, Any]] = [
         {
