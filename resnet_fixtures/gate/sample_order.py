@@ -21,14 +21,14 @@ class SampleBudget:
     """How long one process warms up and measures: until the count or the time is reached, whichever is first.
 
     The times count steps alone, not the references between them. However long the steps are, there are
-    MIN_WARMUP_STEPS and MIN_STEPS of them; who asks for fewer steps gets fewer. More steps of one process teach
-    little: processes differ by more than steps do.
+    MIN_WARMUP_STEPS and MIN_STEPS of them; who asks for fewer steps gets fewer. Steps of batch 1 teach little beyond
+    some 50, as processes differ by more; those of larger batches are few, and the time is what a start takes.
     """
 
     warmup_steps: int = 10
     warmup_time_s: float = 0.3
     steps: int = 50
-    step_time_s: float = 1.25
+    step_time_s: float = 4.0
 
     def needs_warmup(self, warmup_s: Sequence[float]) -> bool:
         """Tell whether one more warm-up is due after these, in seconds."""
