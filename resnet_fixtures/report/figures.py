@@ -23,7 +23,8 @@ Figure = dict[str, Any]
 # Okabe and Ito's palette for the colour-blind, a little lighter, so that they are seen on white and on near black.
 COLOURS = {"int8": "#2f86c6", "bf16": "#d9820f", "fp32": "#1a9a76"}
 OTHER_COLOUR = "#8c6bb1"
-SMALL_MARKER, LARGE_MARKER, MANY_POINTS = 3.5, 6, 60
+GREY = "#8a8f98"
+SMALL_MARKER, LARGE_MARKER, MANY_POINTS = 3.5, 6, 100
 
 
 def draw_trend(series: Series) -> Figure:
@@ -54,7 +55,7 @@ def draw_latencies(series: Series) -> Figure:
     colour = colour_of(series.newest.precision)
     lines = {"newest": (series.points[-1], colour, 2.2)}
     if len(series.points) > 1:
-        lines = {"run before": (series.points[-2], "#8a8f98", 1.4), **lines}
+        lines = {"run before": (series.points[-2], GREY, 1.4), **lines}
     traces = [
         {
             "name": name, "mode": "lines" if len(point.result.quantiles) > 10 else "lines+markers",
@@ -105,7 +106,7 @@ def draw_scores(scores: Sequence[Score]) -> Figure:
             "name": "top-1, 95 % interval", "mode": "markers", "y": rows,
             "x": [100 * score.correct1 / score.images for score in scores],
             "error_x": {
-                "type": "data", "symmetric": False, "thickness": 1.6, "width": 5, "color": "#8a8f98",
+                "type": "data", "symmetric": False, "thickness": 1.6, "width": 5, "color": GREY,
                 "array": [100 * (score.interval[1] - score.correct1 / score.images) for score in scores],
                 "arrayminus": [100 * (score.correct1 / score.images - score.interval[0]) for score in scores],
             },
@@ -118,7 +119,7 @@ def draw_scores(scores: Sequence[Score]) -> Figure:
     if published:
         traces.append({
             "name": "published", "mode": "markers", "x": list(published.values()), "y": list(published),
-            "marker": {"symbol": "line-ns", "size": 20, "line": {"width": 2.4, "color": "#8a8f98"}},
+            "marker": {"symbol": "line-ns", "size": 20, "line": {"width": 2.4, "color": GREY}},
             "hovertemplate": "published: %{x:.2f} %<extra></extra>",
         })  # fmt: skip
     layout = _axes("top-1, % of the images", "")
@@ -180,7 +181,7 @@ def _precision_trace(name: str, results: Mapping[int, Result]) -> dict[str, Any]
         "x": list(results),
         "y": values,
         "error_y": {
-            "type": "data", "symmetric": False, "thickness": 1.2, "width": 3,
+            "type": "data", "symmetric": False, "thickness": 1.2, "width": 3, "color": GREY,
             "array": [high - value for (_, high), value in zip(ends, values, strict=True)],
             "arrayminus": [value - low for (low, _), value in zip(ends, values, strict=True)],
         },
@@ -200,7 +201,7 @@ def _level_lines(series: Series, times: Sequence[str], colour: str) -> dict[str,
 
 
 def _baseline_line(value: float, times: Sequence[str]) -> dict[str, Any]:
-    line = {"color": "#8a8f98", "width": 1.4, "dash": "dash"}
+    line = {"color": GREY, "width": 1.4, "dash": "dash"}
     hover = "the gate's baseline: %{y:.4g} images/s<extra></extra>"
     return {
         "x": [times[0], times[-1]], "y": [value, value], "mode": "lines", "line": line, "name": "baseline",
@@ -210,7 +211,7 @@ def _baseline_line(value: float, times: Sequence[str]) -> dict[str, Any]:
 
 def _mark_changes(series: Series) -> dict[str, Any]:
     """Return a dotted line and the size of the change at each change point."""
-    line = {"width": 1, "dash": "dot", "color": "#8a8f98"}
+    line = {"width": 1, "dash": "dot", "color": GREY}
     changes = [(stamp(change.point), say_change(change.relative)) for change in series.changes]
     return {
         "shapes": [

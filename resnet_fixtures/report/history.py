@@ -205,14 +205,16 @@ class History:
 
 
 def describe_difference(before: Result, after: Result) -> str:
-    """Name the versions that differ between two results, and another graph; empty where nothing stored differs."""
+    """Name the versions that differ between two results, another graph or way to sample; empty where nothing does."""
     names = sorted({*before.versions, *after.versions})
     parts = [
         f"{name} {before.versions.get(name, 'absent')} → {after.versions.get(name, 'absent')}"
         for name in names
         if before.versions.get(name) != after.versions.get(name)
     ]
-    return ", ".join(parts + (["another graph"] if before.graph != after.graph else []))
+    parts += ["another graph"] if before.graph != after.graph else []
+    parts += [f"{before.samples} → {after.samples} fresh processes"] if before.samples != after.samples else []
+    return ", ".join(parts)
 
 
 def _order(series: Series) -> tuple[object, ...]:

@@ -94,7 +94,7 @@
         for (const entry of entries) if (entry.isIntersecting && !drawn.has(entry.target)) draw(entry.target);
         document.documentElement.dataset.drawnMs ||= Math.round(performance.now());
       },
-      { rootMargin: "150px" },
+      { rootMargin: "50px" },
     );
     for (const element of document.querySelectorAll("[data-figure]")) observer.observe(element);
     addEventListener("beforeprint", () => document.querySelectorAll("[data-figure]").forEach(draw));

@@ -129,6 +129,14 @@ def test_change_names_what_changed_with_it(tmp_path: Path) -> None:
     assert all(-0.075 < change.relative < -0.045 for change in changes)
 
 
+def test_change_may_come_with_the_gates_way_to_sample(tmp_path: Path) -> None:
+    for night in range(6):
+        write_saved_run(tmp_path, night, [make_benchmark("int8", 128, 40.0, NOISE)])
+        write_gate_run(tmp_path / f"gate_{night}.json", 10 + night)
+    (series,) = read_history(tmp_path, tmp_path / "none").series
+    assert [change.cause for change in series.changes] == ["1 → 10 fresh processes"]
+
+
 def test_missing_storage_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not exist: run pytest with --benchmark-autosave first"):
         read_history(tmp_path / "none", tmp_path / "none")
@@ -150,7 +158,8 @@ def test_empty_storage_is_said(tmp_path: Path) -> None:
         ('{"benchmarks": [{"extra_info": {"precision": "int8", "batch_size": 1, "images_per_s": NaN, '
          '"latency_median_s": "1"}}], "datetime": "2026-03-01", "machine_info": {}}', "have no result"),
         ('{"benchmarks": [{"fullname": "t", "extra_info": {"precision": "int8", "batch_size": 1, "images_per_s": 5, '
-         '"latency_median_s": "1"}}], "datetime": "2026-03-01", "machine_info": {"node": 1}}', "latency_median_s is '1'"),
+         '"latency_median_s": "1"}}], "datetime": "2026-03-01", "machine_info": {"a": 1}}',
+         "latency_median_s is '1'"),
     ],
 )  # fmt: skip
 def test_broken_and_foreign_files_are_refused(tmp_path: Path, content: str, reason: str) -> None:

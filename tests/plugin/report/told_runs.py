@@ -113,14 +113,14 @@ def write_gate_run(path: Path, night: int, verdict: Verdict = Verdict.PASS, test
     """Write a gate's run: ten processes a test, and its verdict."""
     noise = np.random.default_rng(night)
     entries = {test: make_entry(test, noise) for test in tests}
-    reason = "82.6 img/s is 0.1 % below 82.7 (allowed 1 %; 99.9 % interval -0.9 … +0.7 %; 10 and 10 processes)"
+    reason = "80.7 img/s is 0.1 % below 80.8 (allowed 1 %; 99.9 % interval -0.9 … +0.7 %; 10 and 10 processes)"
     judgements = {test: Judgement(test, verdict, reason) for test in tests}
     write_run(path, entries, judgements, BEGIN + timedelta(days=night, hours=1))
 
 
 def make_entry(test: str, noise: np.random.Generator) -> Entry:
     """Return an int8 timing at batch 128."""
-    middles_s = 128 / 82.7 * np.exp(noise.normal(0, 0.01, 10))
+    middles_s = 128 / 80.8 * np.exp(noise.normal(0, 0.01, 10))
     samples = [ProcessSample(tuple(middle_s * np.exp(noise.normal(0, 0.02, 9)))) for middle_s in middles_s]
     facts = {"precision": "int8", "mode": "batch", "data": "dummy", **make_facts()}
     return Entry(test, Metric.IMAGES_PER_S, 128, facts, tuple(samples))
