@@ -20,6 +20,7 @@ from resnet_fixtures.graph.freeze import freeze
 from resnet_fixtures.graph.resnet50 import Architecture
 from resnet_fixtures.graph.weights import random_weights
 from resnet_fixtures.precision import Precision
+from tests.plugin import beside
 from tests.plugin.documentation.warm_python import warm_python
 
 if TYPE_CHECKING:
@@ -32,6 +33,23 @@ SUITE_CLASSES = 11
 SUITE_IMAGES = 40
 REWRITING = "ignore:Module already imported so cannot be rewritten"  # the plugin, if it is installed
 QUICK = ("--warmup-steps", "3", "--steps", "10")
+
+
+@pytest.hookimpl(trylast=True)  # of what is selected
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave a part of these tests to a second process."""
+    beside.plan(config, items)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """Give out what the second process has found about its tests."""
+    return beside.run(item.config, item, nextitem) or None
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the second process."""
+    beside.end(config)
 
 
 class SuiteRunner(Protocol):
