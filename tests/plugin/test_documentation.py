@@ -124,6 +124,13 @@ def test_links_lead_somewhere(document: str) -> None:
     assert [link for link in links if not (file.parent / link).exists()] == []
 
 
+# Of our other commands, and of pip.
+COMMANDS_OPTIONS = {
+    "--images", "--out", "--precision", "--storage", "--results", "--format", "--baseline", "--run", "--editable",
+    "--constraint",
+}  # fmt: skip
+
+
 def test_every_option_is_documented_and_every_documented_one_exists(stand_ins: StandIns, tmp_path: Path) -> None:
     told = run(["pytest", "--help"], "", tmp_path, stand_ins.environment("")).stdout
     ours = told.partition("ResNet-50 v1.5 on TensorFlow:\n")[2].partition("\n\n")[0]
@@ -131,7 +138,7 @@ def test_every_option_is_documented_and_every_documented_one_exists(stand_ins: S
     text = "".join(block_free(document) for document in DOCUMENTS)
     assert len(options) > 15
     assert {option for option in options if not re.search(rf"{option}\b(?!-)", text)} == set()
-    known = set(re.findall(r"--[\w-]+", told)) | {"--images", "--out", "--precision", "--editable", "--constraint"}
+    known = set(re.findall(r"--[\w-]+", told)) | COMMANDS_OPTIONS
     assert {option for option in re.findall(r"(?<![\w-])--[a-z][\w-]*", text) if option not in known} == set()
 
 

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).parents[3]
 CHECKED_OUT = ("pytest.ini", "conftest.py", "constraints.txt", "tests/perf", "tests/accuracy", "tests/training")
 GRAPHS = ("int8.pb", "fp32.pb", "bf16.pb")
-SHORT = "--warmup-steps 3 --steps 6 --max-time 2 --stop-threshold 0"  # what a command says itself comes later and wins
+# What a command says itself comes later and wins. Of a few small samples few verdicts are sure.
+SHORT = "--warmup-steps 3 --steps 6 --max-time 2 --stop-threshold 0 --gate-max-time 1 --gate-inconclusive pass"
+THIN = ("-p tests.plugin.documentation.thin_trainings", "-p tests.plugin.documentation.thin_gate")
 FOREIGN = re.compile(r"PYTEST_|TF_CPP_|OMP_|KMP_")  # set by the pytest run that runs these tests
 INSTALLATION = "python3 -m venv .venv && .venv/bin/pip install "
 TIMEOUT_S = 180.0
@@ -36,7 +38,7 @@ class StandIns:
     def environment(self, script: str) -> dict[str, str]:
         """Give the variables of the reader's shell: short runs, thin trainings, small graphs for who names none."""
         own = {name: value for name, value in os.environ.items() if not FOREIGN.match(name)}
-        options = ["-p resnet_fixtures.plugin", "-p tests.plugin.documentation.thin_trainings", SHORT]
+        options = ["-p resnet_fixtures.plugin", *THIN, SHORT]
         # mpirun has to know the very processes that it started: no forks of another one.
         commands = Path(sys.executable).parent if "--mpi-" in script else self.commands
         if "--in-graph" not in script:
