@@ -9,7 +9,7 @@ import pytest
 
 from resnet_fixtures.errors import InputError
 from resnet_fixtures.gate_options import GateMode
-from resnet_fixtures.gate_preflight import find_missing, is_judged, judge_missing, make_gate, make_gate_ready
+from resnet_fixtures.gate_preflight import find_missing, is_judged, is_left_out, judge_missing, make_gate, make_gate_ready
 from resnet_fixtures.gating import GATE, find_gate
 from resnet_fixtures.preflight import usage_errors
 from resnet_fixtures.suite import SUITE
@@ -40,7 +40,7 @@ class GatePlugin:
             gate = config.stash[GATE] = make_gate(config)
         missing = find_missing(config, gate, collected)
         if gate.options.mode is GateMode.UPDATE:
-            gate.gone = frozenset(missing)
+            gate.gone = frozenset(() if session.testsfailed else missing)  # a file that is broken hides its tests
         else:
             items.extend(judge_missing(gate, session, missing))
 
@@ -60,18 +60,19 @@ class GatePlugin:
         return outcome
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Put the verdict into the report; a test of the baseline that is skipped fails, what failed is not kept."""
-        report = yield
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Put the verdict into the report and JUnit's file; what is not green fails, what did not pass is not kept."""
         gate = item.config.stash[GATE]
-        is_expected = gate.options.mode is GateMode.JUDGE and item.nodeid in gate.baseline
-        if report.skipped and is_expected and is_judged(item):
-            report.outcome = "failed"
-            report.longrepr = f"skipped, but {gate.baseline_path} has it: let it run, or write another baseline"
-        if report.failed and gate.options.mode is GateMode.UPDATE:
+        judgement = gate.judgements.get(item.nodeid)
+        if call.when == "call" and judgement:
+            item.user_properties.append(("gate", judgement.verdict.value))
+        report = yield
+        if report.skipped or (report.passed and report.when == "call"):
+            fail_by(report, find_fault(gate, item))
+        if not report.passed and gate.options.mode is GateMode.UPDATE:
             gate.entries.pop(item.nodeid, None)
-        if report.when == "call" and item.nodeid in gate.judgements:
-            report.user_properties.append(("gate", gate.judgements[item.nodeid].verdict.value))
         return report
 
     @pytest.hookimpl(tryfirst=True)
@@ -97,6 +98,24 @@ class GatePlugin:
         for line in (gate.against, *map(str, gate.judgements.values()), count_verdicts(gate), self._written):
             if line:
                 terminalreporter.write_line(line)
+
+
+def find_fault(gate: Gate, item: pytest.Item) -> str | None:
+    """Say why a test is not green that was skipped, was expected to fail or took no notice; None where it is."""
+    judgement = gate.judgements.get(item.nodeid)
+    if judgement:
+        return None if gate.is_green(judgement) else f"{judgement.verdict.value}: {judgement.reason}"
+    is_expected = gate.options.mode is GateMode.JUDGE and item.nodeid in gate.baseline
+    if is_expected and is_judged(item) and not is_left_out(item):
+        return f"skipped, but {gate.baseline_path} has it: let it run, or write another baseline"
+    return None
+
+
+def fail_by(report: pytest.TestReport, fault: str | None) -> None:
+    """Make the report one of a failure, if there is a fault."""
+    if fault:
+        report.outcome, report.longrepr = "failed", fault
+        vars(report).pop("wasxfail", None)
 
 
 def write_entries(config: pytest.Config, gate: Gate) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from resnet_fixtures.gate_options import GateMode
 from resnet_fixtures.gating import GATE, Gate, tolerance_fact
 from resnet_fixtures.live import LiveTerminal
 from resnet_fixtures.markers import runnable, selected_precisions
+from resnet_fixtures.output_folder import check_folder
 from resnet_fixtures.suite import SUITE, is_distributed
 
 if TYPE_CHECKING:
@@ -31,6 +33,11 @@ JUDGED_FIXTURES = (*TIMED_FIXTURES, "scoring")
 def is_judged(item: pytest.Item) -> bool:
     """Tell whether the gate judges a test."""
     return any(uses(item, name) for name in JUDGED_FIXTURES)
+
+
+def is_left_out(item: pytest.Item) -> bool:
+    """Tell whether --benchmark-only, which the user asked for, skips a test."""
+    return item.config.getoption("benchmark_only", False) and "benchmark" not in getattr(item, "fixturenames", ())
 
 
 def check_gate_combinations(config: pytest.Config) -> None:
@@ -61,8 +68,9 @@ def make_gate(config: pytest.Config) -> Gate:
         if not path.exists():
             raise InputError(f"--gate has no baseline in {path}: run once with --gate-update.")
         baseline = read_baseline(path, LiveTerminal(config).announce)
-    elif options.mode is GateMode.UPDATE and path.exists():
-        baseline = read_run(path)  # what could not be updated is refused before anything is measured
+    elif options.mode is GateMode.UPDATE:  # what could not be updated is refused before anything is measured
+        check_folder("--gate-baseline" if options.baseline else "--benchmark-storage", path.resolve().parent)
+        baseline = read_run(path) if path.exists() else {}
     return Gate(options, make_rules(config), path, baseline)
 
 
@@ -74,7 +82,7 @@ def make_rules(config: pytest.Config) -> Rules:
     try:
         return Rules(dict(parse_metric_tolerance(line) for line in config.getini("gate_tolerance")))
     except argparse.ArgumentTypeError as error:
-        raise InputError(f"gate_tolerance of {config.inipath}: {error}.") from None
+        raise InputError(f"gate_tolerance of {config.inipath or 'the command line'}: {error}.") from None
 
 
 def find_missing(config: pytest.Config, gate: Gate, collected: set[str]) -> list[str]:
@@ -88,14 +96,17 @@ def _is_asked_for(config: pytest.Config, entry: Entry) -> bool:
     sizes = config.stash[SUITE].options.batch_sizes
     if sizes and entry.facts.get("batch_size", entry.batch_size) not in sizes:
         return False
-    file, _, _ = entry.test.partition("::")
-    for argument in config.args:
-        place, colons, name = argument.partition("::")
-        path = config.invocation_params.dir / place
-        is_below = (config.rootpath / file).is_relative_to(path)
-        if is_below and (not colons or entry.test.partition("::")[2].startswith(name)):
-            return True
-    return False
+    file, _, name = entry.test.partition("::")
+    path = Path(os.path.normpath(config.rootpath / file))
+    return any(_leads_to(config.invocation_params.dir, argument, path, name) for argument in config.args)
+
+
+def _leads_to(folder: Path, argument: str, path: Path, name: str) -> bool:
+    """Tell whether an argument of pytest's, said in a folder, is a test's path or above it, and its name if it has one."""
+    place, _, wanted = argument.partition("::")
+    if not path.is_relative_to(os.path.normpath(folder / place)):
+        return False
+    return not wanted or name == wanted or name.startswith((f"{wanted}[", f"{wanted}::"))
 
 
 def judge_missing(gate: Gate, session: pytest.Session, tests: Iterable[str]) -> list[MissingTest]:
@@ -114,12 +125,9 @@ class MissingTest(pytest.Item):
         super().__init__(nodeid=judgement.test, **arguments)
         self._judgement = judgement
 
-    def setup(self) -> None:
-        """Fail before anything that a plugin does around a call could skip it."""
-        pytest.fail(f"{self._judgement.verdict.value}: {self._judgement.reason}", pytrace=False)
-
     def runtest(self) -> None:
-        """Do nothing: setup has failed."""
+        """Fail; a plugin that skips it does not help (find_fault)."""
+        pytest.fail(f"{self._judgement.verdict.value}: {self._judgement.reason}", pytrace=False)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
         """Say where the test would be."""
@@ -129,12 +137,25 @@ class MissingTest(pytest.Item):
 def make_gate_ready(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
     """Count the tests that are judged together; with --against look at the other side, and skip all but inference."""
     gate = config.stash[GATE]
-    timed = [item for item in runnable(items) if any(uses(item, name) for name in TIMED_FIXTURES)]
-    for item in timed:
-        tolerance_fact(item)  # refuses a marker that says something else
+    judged = [item for item in runnable(items) if is_judged(item)]
+    timed = [item for item in judged if any(uses(item, name) for name in TIMED_FIXTURES)]
+    for item in judged:
+        check_tolerance(item, is_timed=item in timed)
     gate.rules = replace(gate.rules, tests=max(1, len(timed)))
     if gate.options.mode is GateMode.AGAINST:
         check_other_side(gate, items)
+
+
+def check_tolerance(item: pytest.Item, *, is_timed: bool) -> None:
+    """Refuse a marker that says something else than a tolerance of what the test measures."""
+    from resnet_fixtures.gate.samples import Metric
+    from resnet_fixtures.gate.tolerance import check_unit, parse_tolerance
+
+    for text in tolerance_fact(item).values():
+        try:
+            check_unit(Metric.IMAGES_PER_S if is_timed else Metric.ACCURACY, parse_tolerance(text))
+        except (argparse.ArgumentTypeError, ValueError) as error:
+            raise InputError(f"{item.nodeid}: gate(tolerance={text!r}): {error}.") from None
 
 
 def check_other_side(gate: Gate, items: Iterable[pytest.Item]) -> None:

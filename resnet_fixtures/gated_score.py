@@ -6,6 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
+from resnet_fixtures.fixture_use import uses
 from resnet_fixtures.gating import find_gate, tolerance_fact
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 def judge_score(request: pytest.FixtureRequest, predictions: Predictions, facts: Mapping[str, object]) -> None:
     """Judge an accuracy test by its answers; the score of a training's frozen model belongs to the training."""
     gate = find_gate(request.config)
-    if gate is None or not request.node.get_closest_marker("accuracy"):
+    if gate is None or uses(request.node, "convergence_training"):
         return
     from resnet_fixtures.gate.samples import Entry, Metric
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from resnet_fixtures.errors import InputError
 from resnet_fixtures.gate.sampling import DEFAULT_LOOKS, sample_for, sample_until_decided
 from resnet_fixtures.gate_options import GateMode, GateOptions
 from resnet_fixtures.suite import SUITE
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     Pair = tuple[ProcessSample, ProcessSample]  # the other side's and this side's
 
-LOOKS = DEFAULT_LOOKS
+LOOKS: tuple[int, ...] = DEFAULT_LOOKS
 MARKER = "gate"  # gate(tolerance="2%")
 
 
@@ -69,7 +70,12 @@ class Gate:
         return self.conclude(replace(entry, samples=tuple(this for _, this in pairs)), judgement)
 
     def conclude(self, entry: Entry, judgement: Judgement | None = None) -> Entry:
-        """Keep a measured entry and, unless a baseline is written, its judgement; return the entry."""
+        """Keep a measured entry and, unless a baseline is written, its judgement; return the entry.
+
+        A test that measures twice is an InputError: the better half would hide the worse.
+        """
+        if entry.test in self.entries:
+            raise InputError(f"{entry.test} measures twice, and the gate judges a test by one measurement: split it.")
         if self.options.mode is not GateMode.UPDATE:
             self.judgements[entry.test] = judgement or self._judge(entry)
         self.entries[entry.test] = entry

@@ -31,7 +31,7 @@ PARTS = (f"{HERE}test_documentation.py", f"{HERE}training/")  # about half of th
 SECOND = pytest.StashKey["SecondProcess"]()
 PIPE = "SECOND_PYTEST_PIPE"  # the variable that names the second process' end of it
 ITEMS = "SECOND_PYTEST_ITEMS"  # and the one that names the file of its items
-PLAIN = re.compile(r"[^-].*|-[qvx]+|-r\w+|--(durations|durations-min|junit-?xml|tb|maxfail|color)=.*")
+PLAIN = re.compile(r"[^-].*|-[qvx]+|-r\w+|--(durations|durations-min|junit-?xml|tb|maxfail|color|max-time)=.*")
 PIPE_BYTES = 1 << 20
 PATIENCE_S = 600.0
 SHOWN_CHARACTERS = 2000

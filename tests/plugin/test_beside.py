@@ -103,14 +103,13 @@ def test_with_other_options_one_process_runs_all(
 
 
 @pytest.mark.parametrize(
-    "argument", ["tests", "-q", "-vv", "-x", "-rA", "--durations=40", "--junit-xml=out.xml", "--tb=short"]
+    "argument",
+    ["tests", "-q", "-vv", "-x", "-rA", "--durations=40", "--junit-xml=out.xml", "--tb=short", "--max-time=20"],
 )
 def test_options_that_only_show_are_plain(argument: str) -> None:
     assert PLAIN.fullmatch(argument)
 
 
-@pytest.mark.parametrize(
-    "argument", ["-s", "-k", "-m", "-n2", "--pdb", "--benchmark-only", "--lf", "-p", "--max-time=2"]
-)
+@pytest.mark.parametrize("argument", ["-s", "-k", "-m", "-n2", "--pdb", "--benchmark-only", "--lf", "-p", "--steps=2"])
 def test_options_that_change_what_runs_are_not(argument: str) -> None:
     assert not PLAIN.fullmatch(argument)
