@@ -9,7 +9,14 @@ import pytest
 
 from resnet_fixtures.errors import InputError
 from resnet_fixtures.gate_options import GateMode
-from resnet_fixtures.gate_preflight import find_missing, is_judged, is_left_out, judge_missing, make_gate, make_gate_ready
+from resnet_fixtures.gate_preflight import (
+    find_missing,
+    is_judged,
+    is_left_out,
+    judge_missing,
+    make_gate,
+    make_gate_ready,
+)
 from resnet_fixtures.gating import GATE, find_gate
 from resnet_fixtures.preflight import usage_errors
 from resnet_fixtures.suite import SUITE
