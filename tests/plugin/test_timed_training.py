@@ -117,10 +117,10 @@ def test_each_batch_size_is_a_trial(run_suite: SuiteRunner, monkeypatch: pytest.
 def test_time_that_ends_is_said(
     pytester: pytest.Pytester, run_suite: SuiteRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tell_trainings(monkeypatch, partial(tell_trial, done=15))
+    tell_trainings(monkeypatch, partial(tell_trial, done=13))
     result = run_suite(*ALONE, "--max-time=7.5", "--benchmark-json=out.json", tests=[TRIAL_TEST])
     result.assert_outcomes(passed=1, deselected=3)
-    cut = f"--max-time 7.5 s cut the steps from {TRIAL_STEPS} to 15: raise it, or pass --train-steps, to run them all."
+    cut = f"--max-time 7.5 s cut the steps from {TRIAL_STEPS} to 13: raise it, or pass --train-steps, to run them all."
     result.stdout.fnmatch_lines([f"    {cut}"])
     assert read_benchmark(pytester.path / "out.json")["extra_info"]["cut"] == cut
 
