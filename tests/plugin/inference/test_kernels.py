@@ -9,7 +9,7 @@ import pytest
 from resnet_fixtures.errors import InputError
 from resnet_fixtures.hardware.isa import Isa, read_isa
 from resnet_fixtures.hardware.thread_plan import ThreadPlan
-from resnet_fixtures.inference.kernels import KernelProof, executed_kernels
+from resnet_fixtures.inference.kernels import TOGETHER, KernelProof, executed_kernels
 from resnet_fixtures.inference.onednn_verbose import Kernel
 from resnet_fixtures.precision import Precision
 
@@ -137,6 +137,15 @@ def test_tiny_graph_runs_once_and_is_remembered(tiny_graph: Path, tmp_path: Path
     environ["ONEDNN_DEFAULT_FPMATH_MODE"] = "BF16"
     with pytest.raises(RuntimeError, match="ended with exit status 1"):
         executed_kernels(tiny_graph, Precision.FP32, 2, PLAN, environ, tmp_path)
+
+
+@pytest.mark.usefixtures("warm_children")
+def test_one_process_looks_at_the_usual_batch_sizes_each_by_itself(tiny_graph: Path, tmp_path: Path) -> None:
+    for batch_size in TOGETHER:
+        proof = executed_kernels(tiny_graph, Precision.FP32, batch_size, PLAN, dict(os.environ), tmp_path)
+        assert proof.graph_convolutions == 53
+        assert sum(proof.implementations.values()) == 54  # one step alone, with its dense layer
+    assert len(list(tmp_path.glob("*.json"))) == 1
 
 
 def test_fp32_without_onednn_is_still_fp32(tiny_graph: Path, tmp_path: Path) -> None:
