@@ -10,10 +10,10 @@ import pytest
 from resnet_fixtures.errors import InputError
 from resnet_fixtures.gate_options import GateMode
 from resnet_fixtures.gate_preflight import (
+    MissingTest,
     find_missing,
     is_judged,
     is_left_out,
-    judge_missing,
     make_gate,
     make_gate_ready,
 )
@@ -49,7 +49,7 @@ class GatePlugin:
         if gate.options.mode is GateMode.UPDATE:
             gate.gone = frozenset(() if session.testsfailed else missing)  # a file that is broken hides its tests
         else:
-            items.extend(judge_missing(gate, session, missing))
+            items.extend(MissingTest.from_parent(session, name=test, gate=gate) for test in missing)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:
@@ -72,12 +72,11 @@ class GatePlugin:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Put the verdict into the report and JUnit's file; what is not green fails, what did not pass is not kept."""
         gate = item.config.stash[GATE]
-        judgement = gate.judgements.get(item.nodeid)
-        if call.when == "call" and judgement:
-            item.user_properties.append(("gate", judgement.verdict.value))
+        if call.when == "call" and item.nodeid in gate.judgements:
+            item.user_properties.append(verdict_property(gate, item))
         report = yield
         if report.skipped or (report.passed and report.when == "call"):
-            fail_by(report, find_fault(gate, item))
+            refuse_excuse(gate, item, report)
         if not report.passed and gate.options.mode is GateMode.UPDATE:
             gate.entries.pop(item.nodeid, None)
         return report
@@ -107,22 +106,23 @@ class GatePlugin:
                 terminalreporter.write_line(line)
 
 
-def find_fault(gate: Gate, item: pytest.Item) -> str | None:
-    """Say why a test is not green that was skipped, was expected to fail or took no notice; None where it is."""
-    judgement = gate.judgements.get(item.nodeid)
-    if judgement:
-        return None if gate.is_green(judgement) else f"{judgement.verdict.value}: {judgement.reason}"
+def refuse_excuse(gate: Gate, item: pytest.Item, report: pytest.TestReport) -> None:
+    """Let a test fail that is not green and has not failed: it was skipped, was expected to fail, or took no notice."""
     is_expected = gate.options.mode is GateMode.JUDGE and item.nodeid in gate.baseline
-    if is_expected and is_judged(item) and not is_left_out(item):
-        return f"skipped, but {gate.baseline_path} has it: let it run, or write another baseline"
-    return None
-
-
-def fail_by(report: pytest.TestReport, fault: str | None) -> None:
-    """Make the report one of a failure, if there is a fault."""
-    if fault:
-        report.outcome, report.longrepr = "failed", fault
+    if is_expected and item.nodeid not in gate.judgements and is_judged(item) and not is_left_out(item):
+        gate.judge_unmeasured(item.nodeid)
+        item.user_properties.append(verdict_property(gate, item))
+    judgement = gate.judgements.get(item.nodeid)
+    if judgement and not gate.is_green(judgement):
+        excuse = f" ({report.longrepr[2]})" if isinstance(report.longrepr, tuple) else ""
+        report.outcome, report.longrepr = "failed", f"{judgement.verdict.value}: {judgement.reason}{excuse}"
+        report.when = "call"  # a failure in JUnit's file, no error
         vars(report).pop("wasxfail", None)
+
+
+def verdict_property(gate: Gate, item: pytest.Item) -> tuple[str, str]:
+    """Return what stands in JUnit's file."""
+    return "gate", gate.judgements[item.nodeid].verdict.value
 
 
 def write_entries(config: pytest.Config, gate: Gate) -> str:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from resnet_fixtures.gate.judge import Rules
     from resnet_fixtures.gate.samples import Entry
-    from resnet_fixtures.gate.verdict import Judgement
 
 TIMED_FIXTURES = ("timed_inference", "timed_training", "convergence_training")  # chance moves what they measure
 JUDGED_FIXTURES = (*TIMED_FIXTURES, "scoring")
@@ -102,32 +101,24 @@ def _is_asked_for(config: pytest.Config, entry: Entry) -> bool:
 
 
 def _leads_to(folder: Path, argument: str, path: Path, name: str) -> bool:
-    """Tell whether an argument of pytest's, said in a folder, is a test's path or above it, and its name, if any."""
+    """Tell whether an argument of pytest's, said in a folder, takes in a test: its path, and its name if it has one."""
     place, _, wanted = argument.partition("::")
     if not path.is_relative_to(os.path.normpath(folder / place)):
         return False
     return not wanted or name == wanted or name.startswith((f"{wanted}[", f"{wanted}::"))
 
 
-def judge_missing(gate: Gate, session: pytest.Session, tests: Iterable[str]) -> list[MissingTest]:
-    """Judge missing tests, and return the items that stand for them."""
-    from resnet_fixtures.gate.judge import judge_unmeasured
-
-    judgements = [judge_unmeasured(test, str(gate.baseline_path)) for test in tests]
-    gate.judgements.update({one.test: one for one in judgements})
-    return [MissingTest.from_parent(session, name=one.test, judgement=one) for one in judgements]
-
-
 class MissingTest(pytest.Item):
     """Stands for a test of the baseline that was not collected, and fails under its name."""
 
-    def __init__(self, judgement: Judgement, **arguments: Any) -> None:
-        super().__init__(nodeid=judgement.test, **arguments)
-        self._judgement = judgement
+    def __init__(self, name: str, gate: Gate, **arguments: Any) -> None:
+        super().__init__(name, nodeid=name, **arguments)
+        self._gate = gate
+        gate.judge_unmeasured(name)
 
     def runtest(self) -> None:
-        """Fail; a plugin that skips it does not help (find_fault)."""
-        pytest.fail(f"{self._judgement.verdict.value}: {self._judgement.reason}", pytrace=False)
+        """Fail."""
+        self._gate.fail_unless_green(self.nodeid)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
         """Say where the test would be."""
@@ -186,5 +177,8 @@ def _check_other_graph(path: Path, items: Iterable[pytest.Item]) -> None:
     if len(precisions) > 1:
         names = ", ".join(map(str, precisions))
         raise InputError(f"--against-graph {path} has one precision, and {names} are selected: select one with -m.")
-    for precision in precisions:
-        load_frozen_graph(path, precision)
+    try:
+        for precision in precisions:
+            load_frozen_graph(path, precision)
+    except InputError as error:
+        raise InputError(f"--against-graph: {str(error).removeprefix('--in-graph ')}") from error
