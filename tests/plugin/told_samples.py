@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 import re
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from resnet_fixtures.gate.run_file import read_run, write_run
 from resnet_fixtures.gate.samples import ProcessSample
+from resnet_fixtures.graph.frozen import load_frozen_graph
 from resnet_fixtures.hardware.isa import read_isa
 from resnet_fixtures.inference.kernels import KernelProof
 from resnet_fixtures.inference.onednn_verbose import Kernel
@@ -36,6 +38,9 @@ def test_speed(timed_inference):
     assert timed_inference().images_per_s > 0
 """
 SPEED = "test_user.py::test_speed[fp32-bs1]"  # USER's test where it is in test_user.py
+
+
+load_once = cache(load_frozen_graph)
 
 
 @dataclass
@@ -126,6 +131,8 @@ def tell_samples(
     monkeypatch.setattr("resnet_fixtures.gate.fresh_process.draw_sample", told.draw_sample)
     monkeypatch.setattr("resnet_fixtures.gate.interleaved.draw_pair", told.draw_pair)
     monkeypatch.setattr("resnet_fixtures.inference.kernels.executed_kernels", told.prove)
+    monkeypatch.setattr("resnet_fixtures.gate.reference_kernel.identify_library", lambda: "tensorflow")  # 0.1 s
+    monkeypatch.setattr("resnet_fixtures.graph.store.load_frozen_graph", load_once)  # 0.2 s
     return ToldGate(run_suite, pytester.path, graph, told)
 
 
