@@ -1,27 +1,15 @@
 from __future__ import annotations
 
-import resource
 from typing import TYPE_CHECKING
 
 import pytest
 
 from resnet_fixtures.atomic_file import write_atomically
 from resnet_fixtures.errors import InputError
+from tests.plugin.full_disk import LIMIT_BYTES, full_disk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-
-LIMIT_BYTES = 64 << 10
-
-
-@pytest.fixture
-def full_disk() -> Iterator[None]:
-    """Let the system refuse files over 64 KiB, in the middle of their writing, as a full disk does."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (LIMIT_BYTES, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_content_and_folders_appear(tmp_path: Path) -> None:
@@ -45,13 +33,13 @@ def test_the_old_content_is_replaced_as_a_whole(tmp_path: Path) -> None:
     assert path.read_bytes() == b"new content"
 
 
-@pytest.mark.usefixtures("full_disk")
 @pytest.mark.parametrize("old", [None, b"old"])
 def test_a_full_disk_leaves_the_old_content_and_nothing_else(tmp_path: Path, old: bytes | None) -> None:
     path = tmp_path / "graph.pb"
     if old is not None:
         path.write_bytes(old)
-    with pytest.raises(InputError, match=r"graph\.pb cannot be written \(File too large\): make room, or name another"):
+    sentence = r"graph\.pb cannot be written \(File too large\): make room, or name another"
+    with pytest.raises(InputError, match=sentence), full_disk():
         write_atomically(path, b"x" * (LIMIT_BYTES + 1))
     assert [entry.read_bytes() for entry in tmp_path.iterdir()] == ([] if old is None else [old])
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import resource
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -11,9 +10,9 @@ from resnet_fixtures.data.digits import DIGITS_CLASSES, write_digits
 from resnet_fixtures.data.imagenet import Split, find_split, read_batches
 from resnet_fixtures.data.preprocess import Preprocessing, Scaling
 from resnet_fixtures.errors import InputError
+from tests.plugin.full_disk import full_disk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     import numpy.typing as npt
@@ -96,20 +95,10 @@ def test_the_same_call_writes_the_same_bytes(folder: Path, tmp_path: Path) -> No
         assert (tmp_path / "again" / file.name).read_bytes() == file.read_bytes()
 
 
-@pytest.fixture
-def full_disk() -> Iterator[None]:
-    """Let no file grow beyond 100 kB."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-
-
-@pytest.mark.usefixtures("full_disk")
 def test_a_failure_half_way_leaves_nothing(tmp_path: Path) -> None:
     import tensorflow as tf
 
-    with pytest.raises(tf.errors.OpError, match="File too large"):
+    with pytest.raises(tf.errors.OpError, match="File too large"), full_disk(100_000):
         write_digits(tmp_path / "digits")
     assert list(tmp_path.iterdir()) == []
 

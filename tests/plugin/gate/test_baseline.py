@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -11,11 +10,10 @@ import pytest
 from resnet_fixtures.errors import InputError
 from resnet_fixtures.gate.baseline import default_baseline_path, read_baseline, update_baseline
 from resnet_fixtures.gate.run_file import read_run, write_run
+from tests.plugin.full_disk import full_disk
 from tests.plugin.gate.stored import ONLINE, SCORED, make_accuracy, make_benchmark, make_saved, make_timing, save
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from resnet_fixtures.gate.samples import Entry
 
 ROOT = Path(__file__).parents[3]
@@ -24,15 +22,6 @@ ROOT = Path(__file__).parents[3]
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / ".benchmarks" / "gate-baseline.json"
-
-
-@pytest.fixture
-def full_disk() -> Iterator[None]:
-    """Let the system refuse files over 4 KiB, in the middle of their writing, as a full disk does."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4 << 10, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def by_test(*entries: Entry) -> dict[str, Entry]:
@@ -120,11 +109,13 @@ def test_place_that_cannot_be_written(tmp_path: Path) -> None:
         update_baseline(tmp_path / "file" / "baseline.json", by_test(make_timing()))
 
 
-@pytest.mark.usefixtures("full_disk")
 def test_full_disk_leaves_the_old_baseline(path: Path) -> None:
     update_baseline(path, by_test(make_timing()))
     old = path.read_bytes()
-    with pytest.raises(InputError, match=r"gate-baseline\.json cannot be written \(File too large\)"):
+    with (
+        pytest.raises(InputError, match=r"gate-baseline\.json cannot be written \(File too large\)"),
+        full_disk(4 << 10),
+    ):
         update_baseline(path, by_test(make_accuracy([0] * 5000)))
     assert path.read_bytes() == old
     assert sorted(entry.name for entry in path.parent.iterdir()) == [".gate-baseline.json.lock", path.name]

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -29,13 +28,12 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[3]
 RECIPE = Recipe(Architecture(4, 11, 32), Precision.BF16, 8, 2, drop_epochs=(1.5, 3.0), augmentation=Augmentation.SHIFT)
 EVALUATIONS = (Evaluated(1, 100, 3, 5, 10, 0.25), Evaluated(2, 200, 7, 9, 10, 0.1 + 0.2))
-LIMIT_BYTES = 64 << 10
-
 CHILD = """
 import itertools, os, signal, sys
 from pathlib import Path
 from resnet_fixtures.training.checkpoint import CheckpointFolder
 from tests.plugin.training.test_checkpoint import make_checkpoint
+from tests.plugin.full_disk import LIMIT_BYTES, full_disk
 task, path, number = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 events = 0
 
@@ -321,23 +319,12 @@ def test_killed_while_writing(path: Path) -> None:
         assert_same(found, make_checkpoint(found.step, 4 << 20))
 
 
-@pytest.fixture
-def full_disk() -> Iterator[None]:
-    """Let the system refuse files over 64 KiB, in the middle of their writing, as a full disk does."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (LIMIT_BYTES, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-@pytest.mark.usefixtures("full_disk")
 @pytest.mark.parametrize("is_best", [True, False])
 def test_a_full_disk_leaves_the_last_good_one(path: Path, is_best: bool) -> None:
     save(path, make_checkpoint(3), is_best=True)
     refused = "best" if is_best else "step-0000000004"
-    with pytest.raises(
-        InputError, match=rf"{refused}\.safetensors cannot be written \(File too large\): make room, or"
-    ):
+    sentence = rf"{refused}\.safetensors cannot be written \(File too large\): make room, or"
+    with pytest.raises(InputError, match=sentence), full_disk():
         save(path, make_checkpoint(4, LIMIT_BYTES), is_best=is_best)
     assert list_names(path) == ["best.safetensors", "step-0000000003.safetensors"]
     assert_same(load(path), make_checkpoint(3))

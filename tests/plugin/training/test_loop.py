@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import resource
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +14,11 @@ from resnet_fixtures.training import diary, loop
 from resnet_fixtures.training.checkpoint import read_checkpoint
 from resnet_fixtures.training.communicator import Alone
 from resnet_fixtures.training.events import Begun, Ended, Evaluated, Logged, Saved, Step
+from tests.plugin.full_disk import LIMIT_BYTES, full_disk
 from tests.plugin.training.worlds import STEPS_PER_EPOCH, make_order, make_recipe, run_together, write_set
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from resnet_fixtures.training.events import Event
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from resnet_fixtures.training.recipe import Recipe
 
 IMAGES = 1000  # validation images, as the made-up evaluations count them
-LIMIT_BYTES = 64 << 10
 
 
 @dataclass
@@ -201,22 +200,13 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_the_last_good_checkpoint_sta
     assert read_checkpoint(tmp_path).step == STEPS_PER_EPOCH
 
 
-@pytest.fixture
-def full_disk() -> Iterator[None]:
-    """Let the system refuse files over 64 KiB, in the middle of their writing, as a full disk does."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (LIMIT_BYTES, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-@pytest.mark.usefixtures("full_disk")
 def test_a_full_disk_ends_the_run_and_the_last_good_checkpoint_stays(
     laboratory: Laboratory, data: Path, tmp_path: Path
 ) -> None:
     laboratory.floats = lambda step: LIMIT_BYTES if step > STEPS_PER_EPOCH else 2
     laboratory.curve = {1: 1, 2: 2}
-    with pytest.raises(InputError, match=r"^.*best\.safetensors cannot be written \(File too large\): make room, or"):
+    sentence = r"^.*best\.safetensors cannot be written \(File too large\): make room, or"
+    with pytest.raises(InputError, match=sentence), full_disk():
         train(make_order(data, train_epochs=4, checkpoint=tmp_path))
     assert len(laboratory.batches) == 2 * STEPS_PER_EPOCH
     assert read_checkpoint(tmp_path).step == STEPS_PER_EPOCH
