@@ -21,6 +21,7 @@ from resnet_fixtures.training.checkpoint import Checkpoint, CheckpointFolder, fi
 from resnet_fixtures.training.events import Evaluated
 from resnet_fixtures.training.recipe import Augmentation, Recipe
 from resnet_fixtures.training.tensor_file import pack_tensor_file
+from tests.plugin.full_disk import LIMIT_BYTES, full_disk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +34,6 @@ import itertools, os, signal, sys
 from pathlib import Path
 from resnet_fixtures.training.checkpoint import CheckpointFolder
 from tests.plugin.training.test_checkpoint import make_checkpoint
-from tests.plugin.full_disk import LIMIT_BYTES, full_disk
 task, path, number = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 events = 0
 
