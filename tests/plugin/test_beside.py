@@ -45,6 +45,12 @@ def test_skips(): pass
 def broken(): raise ValueError("no fixture")
 def test_errs(broken): pass
 """
+BEFORE = """
+import subprocess, os
+def test_nothing_has_started():
+    children = subprocess.run(["ps", "-wwo", "args", "--ppid", str(os.getpid())], capture_output=True, text=True).stdout
+    assert "tell_reports" not in children
+"""
 ELSEWHERE = """
 from pathlib import Path
 def test_nothing_runs_beside(): assert not Path("/proc", Path("second").read_text()).exists()
@@ -60,6 +66,7 @@ def run_parts(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Cal
 
     def run(second: str, *arguments: str) -> pytest.RunResult:
         files = {
+            "tests/accuracy/test_0.py": BEFORE,
             "tests/plugin/conftest.py": CONFTEST,
             "tests/plugin/test_a.py": FIRST,
             "tests/plugin/training/test_b.py": second,
@@ -81,24 +88,24 @@ def test_outcomes_are_given_out_before_what_lies_elsewhere(
     pytester: pytest.Pytester, run_parts: Callable[..., pytest.RunResult]
 ) -> None:
     result = run_parts(SECOND, "-rs", "--junit-xml=out.xml")
-    result.assert_outcomes(passed=3, failed=1, skipped=1, errors=1)
+    result.assert_outcomes(passed=4, failed=1, skipped=1, errors=1)
     result.stdout.fnmatch_lines_random(
         ["*AssertionError: assert 'one' == 'other'", "*no fixture", "SKIPPED * not here"]
     )
     assert (pytester.path / "first").read_text() != (pytester.path / "second").read_text()
-    assert 'tests="6"' in (pytester.path / "out.xml").read_text()
+    assert 'tests="7"' in (pytester.path / "out.xml").read_text()
 
 
 @NEEDS_TWO_CORES
 def test_a_test_that_was_not_reported_on_fails(run_parts: Callable[..., pytest.RunResult]) -> None:
     result = run_parts("import os\ndef test_told(): pass\ndef test_dies(): os._exit(3)\ndef test_lost(): pass")
-    result.assert_outcomes(passed=2, failed=3)
+    result.assert_outcomes(passed=3, failed=3)
 
 
 def test_with_other_options_one_process_runs_all(
     pytester: pytest.Pytester, run_parts: Callable[..., pytest.RunResult]
 ) -> None:
-    run_parts(SECOND, "-k", "first or passes").assert_outcomes(passed=2, deselected=4)
+    run_parts(SECOND, "-k", "first or passes").assert_outcomes(passed=2, deselected=5)
     assert (pytester.path / "first").read_text() == (pytester.path / "second").read_text()
 
 
