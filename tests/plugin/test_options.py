@@ -146,5 +146,5 @@ def test_every_option_has_help() -> None:
     parser = pytest.Parser(_ispytest=True)
     add_options(parser)
     options = [option for group in parser._groups for option in group.options]
-    assert len(options) == 40
+    assert len(options) == 47
     assert all(option.attrs()["help"] for option in options)
