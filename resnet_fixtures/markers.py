@@ -91,7 +91,9 @@ def mark_replay(item: pytest.Item) -> None:
     """Give a test whose steps run in other processes a benchmark clock that repeats their times."""
     is_gated = item.config.stash[SUITE].options.gate.mode is not GateMode.OFF
     if uses(item, "timed_training") or (is_gated and uses(item, "timed_inference")):
-        item.add_marker(pytest.mark.benchmark(timer=ReplayClock()))
+        own = item.get_closest_marker("benchmark")  # pytest-benchmark reads the nearest alone
+        options = {**(own.kwargs if own else {}), "timer": ReplayClock()}
+        item.add_marker(pytest.mark.benchmark(**options), append=False)
 
 
 def select(config: pytest.Config, items: list[pytest.Item]) -> None:
