@@ -98,7 +98,7 @@ def make_bare_call(graph: FrozenGraph, plan: ThreadPlan) -> Callable[[Any], Any]
     tf_graph = tf.Graph()
     with tf_graph.as_default():
         tf.graph_util.import_graph_def(graph.graph_def, name="")
-    session = tf.compat.v1.Session(graph=tf_graph, config=session_config(plan))
+    session = tf.compat.v1.Session(graph=tf_graph, config=session_config(plan, graph.graph_def))
     call: Callable[[Any], Any] = session.make_callable(f"{graph.output_name}:0", feed_list=[f"{graph.input_name}:0"])
     return call
 

@@ -12,7 +12,7 @@ from graphlib import CycleError
 from typing import TYPE_CHECKING
 
 from resnet_fixtures.errors import InputError
-from resnet_fixtures.graph.edit import attribute, node_name, sort_levels
+from resnet_fixtures.graph.edit import CONSTANTS, attribute, node_name, sort_levels
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -111,14 +111,14 @@ def _check_order(graph_def: tf.compat.v1.GraphDef, origin: str) -> None:
 def _check_constants(graph_def: tf.compat.v1.GraphDef, origin: str) -> None:
     total_bytes = 0
     for node in graph_def.node:
-        if node.op in ("Const", "HostConst"):
+        if node.op in CONSTANTS:
             total_bytes += _declared_bytes(node, origin)
             if total_bytes > MAX_CONSTANT_BYTES:
                 sizes = [dimension.size for dimension in attribute(node, "value").tensor.tensor_shape.dim][:8]
                 message = f"{origin}: with constant {node.name} of shape {sizes} the constants take over 1 GiB"
                 raise InputError(f"{message}: pass another graph.")
     for node in graph_def.node:
-        if node.op in ("Const", "HostConst"):
+        if node.op in CONSTANTS:
             _check_value(node, origin)
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tensorflow.core.framework.node_def_pb2 import NodeDef
 
 FLOAT32, BFLOAT16 = 1, 14  # tensorflow.DataType.DT_FLOAT, DT_BFLOAT16
+CONSTANTS = ("Const", "HostConst")  # operations
 
 
 def node_name(reference: str) -> str:
@@ -83,7 +84,7 @@ class EditableGraph:
         import tensorflow as tf
 
         node = self.producer(reference)
-        return tf.make_ndarray(attribute(node, "value").tensor) if node.op in ("Const", "HostConst") else None
+        return tf.make_ndarray(attribute(node, "value").tensor) if node.op in CONSTANTS else None
 
     def add(self, name: str, op: str, inputs: Iterable[str], **types: int) -> NodeDef:
         """Add a node whose attributes are data types (DataType values); a taken name gets underscores behind it."""

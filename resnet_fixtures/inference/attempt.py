@@ -34,7 +34,7 @@ def why_it_fails(precision: Precision, plan: ThreadPlan) -> str | None:
     with graph.as_default():
         output = builders[precision]()
     try:
-        with tf.compat.v1.Session(graph=graph, config=session_config(plan)) as session:
+        with tf.compat.v1.Session(graph=graph, config=session_config(plan, graph.as_graph_def())) as session:
             session.run(output)
     except tf.errors.OpError as error:
         return f"TensorFlow {tf.__version__} cannot multiply in {precision} here: {find_cause(error.message)}"
