@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from resnet_fixtures.atomic_file import write_atomically
-from resnet_fixtures.gated_score import judge_time_to_target
+from resnet_fixtures.gated_score import judge_time_to_target, refuse_unknown_target
 from resnet_fixtures.mlperf.time_to_train import Score, score_runs, time_run
 from resnet_fixtures.scoring import Scoring
 from resnet_fixtures.suite import RESULT, SUITE, Suite
@@ -67,6 +67,7 @@ class ConvergenceTraining:
 
     def __call__(self) -> Convergence:
         """Train; a run that misses the target is in the result."""
+        refuse_unknown_target(self.request)
         runs = tuple(self._train(number) for number in range(self._suite.options.training.mlperf_runs))
         score = score_runs([time_run(run.record.log) for run in runs])
         frozen_top1 = self._score(runs[-1]) if self._suite.options.training.evaluate else None

@@ -171,7 +171,7 @@ def check_other_side(gate: Gate, items: Iterable[pytest.Item]) -> None:
 
 
 def _check_other_graph(path: Path, items: Iterable[pytest.Item]) -> None:
-    from resnet_fixtures.graph.frozen import load_frozen_graph
+    from resnet_fixtures.graph.frozen import WrongPrecisionError, load_frozen_graph
 
     precisions = selected_precisions(items)
     if len(precisions) > 1:
@@ -180,5 +180,8 @@ def _check_other_graph(path: Path, items: Iterable[pytest.Item]) -> None:
     try:
         for precision in precisions:
             load_frozen_graph(path, precision)
+    except WrongPrecisionError as error:
+        found = f"computes in {error.found}, and {precisions[0]} is selected"
+        raise InputError(f"--against-graph {path} {found}: select {error.found} with -m.") from error
     except InputError as error:
         raise InputError(f"--against-graph: {str(error).removeprefix('--in-graph ')}") from error

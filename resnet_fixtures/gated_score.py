@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from resnet_fixtures.fixture_use import uses
@@ -15,24 +16,31 @@ if TYPE_CHECKING:
     import pytest
 
     from resnet_fixtures.accuracy.predictions import Predictions
-    from resnet_fixtures.gate.samples import ScoredImages
+    from resnet_fixtures.gate.samples import Entry, ScoredImages
+    from resnet_fixtures.gating import Gate
+
+
+def refuse_incomparable_score(request: pytest.FixtureRequest, facts: Mapping[str, object]) -> None:
+    """Fail, before the first image, an accuracy test that the baseline cannot judge."""
+    gate = _find_score_gate(request)
+    if gate:
+        gate.refuse_incomparable(_score_entry(request, facts))
 
 
 def judge_score(request: pytest.FixtureRequest, predictions: Predictions, facts: Mapping[str, object]) -> None:
-    """Judge an accuracy test by its answers; the score of a training's frozen model belongs to the training."""
-    gate = find_gate(request.config)
-    if gate is None or uses(request.node, "convergence_training"):
-        return
-    from resnet_fixtures.gate.samples import Entry, Metric
+    """Judge an accuracy test by its answers."""
+    gate = _find_score_gate(request)
+    if gate:
+        gate.conclude(replace(_score_entry(request, facts), scored=scored_images(predictions)))
 
-    entry = Entry(
-        request.node.nodeid,
-        Metric.ACCURACY,
-        int(str(facts["batch_size"])),
-        {**facts, **tolerance_fact(request.node)},
-        scored=scored_images(predictions),
-    )
-    gate.conclude(entry)
+
+def refuse_unknown_target(request: pytest.FixtureRequest) -> None:
+    """Fail, before the first step, a training to its target that the baseline does not have."""
+    gate = find_gate(request.config)
+    if gate and request.node.nodeid not in gate.baseline:
+        from resnet_fixtures.gate.samples import Entry, Metric
+
+        gate.refuse_incomparable(Entry(request.node.nodeid, Metric.TIME_TO_TARGET_S, 0, {}))
 
 
 def judge_time_to_target(request: pytest.FixtureRequest, seconds: Sequence[float], facts: Mapping[str, object]) -> None:
@@ -46,6 +54,18 @@ def judge_time_to_target(request: pytest.FixtureRequest, seconds: Sequence[float
     gate.conclude(
         Entry(request.node.nodeid, Metric.TIME_TO_TARGET_S, 0, {**facts, **tolerance_fact(request.node)}, samples)
     )
+
+
+def _find_score_gate(request: pytest.FixtureRequest) -> Gate | None:
+    """Return the gate where it judges scores; that of a training's frozen model belongs to the training."""
+    return None if uses(request.node, "convergence_training") else find_gate(request.config)
+
+
+def _score_entry(request: pytest.FixtureRequest, facts: Mapping[str, object]) -> Entry:
+    from resnet_fixtures.gate.samples import Entry, Metric
+
+    batch_size = int(str(facts["batch_size"]))
+    return Entry(request.node.nodeid, Metric.ACCURACY, batch_size, {**facts, **tolerance_fact(request.node)})
 
 
 def scored_images(predictions: Predictions) -> ScoredImages:

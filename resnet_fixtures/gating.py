@@ -47,7 +47,7 @@ class Gate:
         if self.options.mode is GateMode.UPDATE:
             samples = sample_for(draw, self.options.max_time_s, most=LOOKS[-1], least=LOOKS[0])
             return self.conclude(replace(entry, samples=samples))
-        self._refuse_incomparable(entry)
+        self.refuse_incomparable(entry)
         samples, judgement = sample_until_decided(
             draw,
             lambda drawn: self._judge(replace(entry, samples=tuple(drawn))),
@@ -68,6 +68,18 @@ class Gate:
 
         pairs, judgement = sample_until_decided(draw, judge, LOOKS, self.options.max_time_s)
         return self.conclude(replace(entry, samples=tuple(this for _, this in pairs)), judgement)
+
+    def refuse_incomparable(self, entry: Entry) -> None:
+        """Fail a test now that no measurement could make comparable: its facts are judged with the baseline's own."""
+        from resnet_fixtures.gate.verdict import Verdict
+
+        if self.options.mode is not GateMode.JUDGE:
+            return
+        baseline = self.baseline.get(entry.test, entry)
+        judgement = self._judge(replace(entry, samples=baseline.samples, scored=baseline.scored))
+        if judgement.verdict in (Verdict.NO_BASELINE, Verdict.INCOMPATIBLE):
+            self.judgements[entry.test] = judgement
+            self.fail_unless_green(entry.test)
 
     def conclude(self, entry: Entry, judgement: Judgement | None = None) -> Entry:
         """Keep a measured entry and, unless a baseline is written, its judgement; return the entry.
@@ -106,16 +118,6 @@ class Gate:
         from resnet_fixtures.gate.judge import judge
 
         return judge(self.baseline.get(entry.test), entry, self.rules, str(self.baseline_path))
-
-    def _refuse_incomparable(self, entry: Entry) -> None:
-        """Judge the baseline's own samples under this run's facts: what no sample could change fails now."""
-        from resnet_fixtures.gate.verdict import Verdict
-
-        baseline = self.baseline.get(entry.test)
-        judgement = self._judge(replace(entry, samples=baseline.samples if baseline else ()))
-        if judgement.verdict in (Verdict.NO_BASELINE, Verdict.INCOMPATIBLE):
-            self.judgements[entry.test] = judgement
-            self.fail_unless_green(entry.test)
 
 
 GATE = pytest.StashKey[Gate]()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from resnet_fixtures.gated_score import judge_score
+from resnet_fixtures.gated_score import judge_score, refuse_incomparable_score
 from resnet_fixtures.hardware.facts import machine_facts
 from resnet_fixtures.live import LiveTerminal
 from resnet_fixtures.report.accuracy_report import accuracy_fields, write_accuracy_json
@@ -43,6 +43,8 @@ class Scoring:
 
         options, now = self._suite.options, datetime.now().astimezone()
         precision, split = session.graph.precision, images.split
+        facts = self._facts(session, images, data)
+        refuse_incomparable_score(self.request, facts)
         identity = identify_run(session.graph, split, images.preprocessing)
         journal_path = options.output_dir / f"accuracy_{data}_{precision}.journal"
         with (
@@ -63,7 +65,6 @@ class Scoring:
             if evaluation.first_batch_s is None:  # no batch was left, but people's scripts read the last line
                 log_total(log, evaluation.predictions)
             log.finish(self.batch_size)
-            facts = self._facts(session, images, data)
             self._record(evaluation, facts, log)
             judge_score(self.request, evaluation.predictions, facts)
             self._write_results(evaluation, session, now)

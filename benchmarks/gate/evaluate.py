@@ -2,9 +2,10 @@
 
     python -m benchmarks.gate.evaluate samples.jsonl
 
-A trial draws a baseline and a run from the collected processes of one test, all different, as the gate would: with its
-looks, and no more processes than its time allows (what each took to start, to warm up, and for the steps and references
-of its condition). The run's processes are taken as they were, or slowed down. Beside it the rule of
+A trial takes a baseline and a run from the collected processes of one test, all different and in the order of time from
+a random one on, as the gate would: with its looks, and no more processes than its time allows (what each took to start,
+to warm up, and for the steps and references of its condition). The run's processes are taken as they were, or slowed
+down. Beside it the rule of
 `--benchmark-compare-fail=median:5%` judges single processes, every one against every other. The tables are markdown.
 """
 
@@ -34,11 +35,13 @@ if TYPE_CHECKING:
 
 DEFAULT_TIME_S = 180.0  # --gate-max-time
 RAW_LIMIT = 0.05  # of --benchmark-compare-fail=median:5%
+IDLE, BUSY, BOTH = (False,), (True,), (False, True)  # is_busy of the processes
 SCENES = {
-    "idle": (False, False),
-    "busy": (True, True),
-    "idle, then busy": (False, True),
-    "busy, then idle": (True, False),
+    "idle": (IDLE, IDLE),
+    "busy": (BUSY, BUSY),
+    "every other process": (BOTH, BOTH),
+    "idle, then busy": (IDLE, BUSY),
+    "busy, then idle": (BUSY, IDLE),
 }
 SHOWN = (Verdict.REGRESSED, Verdict.PASS, Verdict.IMPROVED, Verdict.INCONCLUSIVE)
 # Extra work of a step, and how many times the default time both sides have.
@@ -71,7 +74,7 @@ class Shelf:
 
     def draw(self) -> ProcessSample:
         """Take the next one."""
-        process = self.processes.pop()
+        process = self.processes.pop(0)
         self.time_s += process.duration_s(self.slowdown)
         return process.samples[self.slowdown]
 
@@ -145,8 +148,8 @@ def describe_experiment(
     rules = Rules(tests=len(groups))
     rows: list[list[str]] = []
     verdicts: Counter[Verdict] = Counter()
-    for (test, members), (name, is_busy) in itertools.product(groups, SCENES.items()):
-        scene = Scene(members, is_busy, slowdown, times * DEFAULT_TIME_S)
+    for (test, members), (name, sides) in itertools.product(groups, SCENES.items()):
+        scene = Scene(members, sides, slowdown, times * DEFAULT_TIME_S)
         found = [scene.judge_trial(rules, draw) for _ in range(trials if scene.is_possible else 0)]
         counts = Counter(judgement.verdict for judgement, _ in found)
         used = f"{statistics.median(count for _, count in found):g}" if found else "too few"
@@ -160,10 +163,10 @@ def describe_experiment(
 
 @dataclass(frozen=True)
 class Scene:
-    """The processes of one test, which of them make baseline and run (with or without a neighbour), and their time."""
+    """The processes of one test, which of them make each side (without a neighbour, with one), and their time."""
 
     members: Sequence[Process]
-    is_busy: tuple[bool, bool]
+    sides: tuple[Sequence[bool], Sequence[bool]]
     slowdown: float
     max_time_s: float
 
@@ -190,7 +193,7 @@ class Scene:
 
     def judge_singles(self) -> str:
         """Say how many pairs of single processes pytest-benchmark's rule would fail."""
-        baseline, run = ([one for one in self.members if one.is_busy is is_busy] for is_busy in self.is_busy)
+        baseline, run = ([one for one in self.members if one.is_busy in side] for side in self.sides)
         fails = [
             math.exp(there.samples[self.slowdown].log_step - here.samples[0.0].log_step) - 1 > RAW_LIMIT
             for here, there in itertools.product(baseline, run)
@@ -199,11 +202,9 @@ class Scene:
         return f"{sum(fails)} of {len(fails)} ({_share(sum(fails), len(fails))})"
 
     def _split(self, draw: np.random.Generator) -> tuple[list[Process], list[Process]]:
-        """Return different processes for both sides, shuffled; sides of one kind get half each."""
-        first, second = ([one for one in self.members if one.is_busy is is_busy] for is_busy in self.is_busy)
-        draw.shuffle(first)
-        draw.shuffle(second)
-        if self.is_busy[0] == self.is_busy[1]:
+        """Return different processes for both sides, each in the order of time; sides of one kind get half each."""
+        first, second = (_turn_round([one for one in self.members if one.is_busy in side], draw) for side in self.sides)
+        if self.sides[0] == self.sides[1]:
             first, second = first[: len(first) // 2], first[len(first) // 2 :]
         return first, second
 
@@ -211,6 +212,12 @@ class Scene:
         precision, batch_size = self.members[0].test
         metric = Metric.LATENCY_S if batch_size == 1 else Metric.IMAGES_PER_S
         return Entry(_name((precision, batch_size)), metric, batch_size, self.members[0].facts, samples)
+
+
+def _turn_round(processes: list[Process], draw: np.random.Generator) -> list[Process]:
+    """Begin somewhere and go on from the front: those that were neighbours in time stay so, as in a real run."""
+    start = draw.integers(max(len(processes), 1))
+    return processes[start:] + processes[:start]
 
 
 def format_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

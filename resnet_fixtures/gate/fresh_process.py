@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import json
 import os
-import select
-import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from resnet_fixtures.errors import InputError, RunError
 from resnet_fixtures.gate.samples import ProcessSample
-from resnet_fixtures.inference.child import INPUT_ERROR_STATUS, child_environment, describe_end
+from resnet_fixtures.inference.child import INPUT_ERROR_STATUS, inference_environment
+from resnet_fixtures.inference.piped_child import PipedChild
 
 if TYPE_CHECKING:
-    import io
     from collections.abc import Mapping
     from pathlib import Path
-    from types import TracebackType
 
     from resnet_fixtures.gate.sample_order import SampleOrder
 
 WORKER = ("-m", "resnet_fixtures.gate.sample_worker")
 PATIENCE_S = 600.0  # for one answer: a start, or one turn of steps
 OWN_VARIABLES = ("PYTHONPATH", "PYTHONHOME", "__PYVENV_LAUNCHER__")
-EXIT_TIME_S = 10.0  # from the end of a child's output to its exit status
 
 
 @dataclass(frozen=True)
@@ -42,7 +37,7 @@ class Interpreter:
 
     def environment(self, order: SampleOrder, environ: Mapping[str, str]) -> dict[str, str]:
         """Return the user's environment, and none of this one's packages for another."""
-        environment = child_environment(order.child.plan, environ)
+        environment = inference_environment(order.child.plan, environ)
         if self.packages is None:
             return environment
         return {**foreign_environment(environment), "PYTHONPATH": str(self.packages)}
@@ -65,7 +60,7 @@ class Greeting:
     warmup_s: tuple[float, ...]
 
 
-class FreshProcess:
+class FreshProcess(PipedChild):
     """A live sampling process, asleep unless it is asked for steps.
 
         with FreshProcess(order, environ) as process:
@@ -83,80 +78,29 @@ class FreshProcess:
         interpreter: Interpreter = THIS_INTERPRETER,
         patience_s: float = PATIENCE_S,
     ) -> None:
-        self._name = interpreter.name
-        self._patience_s = patience_s
         self._order = order
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
-        try:
-            self._process = subprocess.Popen(
-                [interpreter.python, *WORKER],
-                bufsize=0,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._log,
-                env=interpreter.environment(order, environ),
-                cwd=interpreter.packages,  # `python -m` looks for packages there first
-            )
-        except OSError as error:
-            self._log.close()
-            raise RunError(f"{self._name} cannot be started ({error.strerror}).") from error
-        self._poll = select.poll()
-        self._poll.register(self._reports, select.POLLIN)
-
-    @property
-    def pid(self) -> int:
-        """Return the process id."""
-        return self._process.pid
+        environment = interpreter.environment(order, environ)
+        # `python -m` looks for packages in its folder first
+        super().__init__(
+            interpreter.name, [interpreter.python, *WORKER], environment, patience_s, folder=interpreter.packages
+        )
 
     def prepare(self) -> Greeting:
         """Let the process load its graph and warm up, and wait for that."""
-        self._send(self._order.with_absolute_paths().to_json())
-        answer = self._receive()
+        answer = self._ask(self._order.with_absolute_paths().to_json())
         return Greeting(answer["versions"], answer["reference"], tuple(answer["warmup_s"]))
 
     def run(self, steps: int) -> ProcessSample:
         """Run so many steps, and return them without the warm-ups."""
-        self._send(str(steps))
-        answer = self._receive()
+        answer = self._ask(str(steps))
         return ProcessSample(
             steps_s=tuple(time_ns / 1e9 for time_ns in answer["steps_ns"]),
             reference_s=tuple(time_ns / 1e9 for time_ns in answer["reference_ns"]),
         )
 
-    def close(self) -> None:
-        """Kill the process, wherever it is, and free what belongs to it."""
-        with self._process:  # closes the pipes and waits
-            self._process.kill()
-        self._log.close()
-
-    def __enter__(self) -> FreshProcess:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-    @property
-    def _reports(self) -> io.FileIO:
-        reports: io.FileIO = self._process.stdout  # type: ignore[assignment]
-        return reports
-
-    def _send(self, line: str) -> None:
-        try:
-            self._process.stdin.write(line.encode() + b"\n")  # type: ignore[union-attr]
-        except BrokenPipeError:
-            self._fail()
-
-    def _receive(self) -> dict[str, Any]:
-        if not self._poll.poll(self._patience_s * 1000):
-            raise RunError(
-                f"{self._name} has not answered for {self._patience_s:g} s: it hangs, or its steps take longer."
-            )
-        line = self._reports.readline()
-        if not line.endswith(b"\n"):
-            self._fail()
-        return self._parse(line)
+    def _ask(self, question: str) -> dict[str, Any]:
+        self._send(question.encode() + b"\n")
+        return self._parse(self._receive())
 
     def _parse(self, line: bytes) -> dict[str, Any]:
         """Read an answer; what an environment prints at Python's start comes before the worker can turn it away."""
@@ -168,16 +112,10 @@ class FreshProcess:
             raise RunError(f"{self._name} wrote {line[:100]!r} instead of an answer.")
         return answer
 
-    def _fail(self) -> None:
-        try:
-            status = self._process.wait(EXIT_TIME_S)
-        except subprocess.TimeoutExpired:
-            raise RunError(f"{self._name} has closed its output, but it has not ended.") from None
-        self._log.seek(0)
-        log = self._log.read().decode(errors="replace")
+    def _explain_end(self, status: int, log: str) -> RunError | InputError:
         if status == INPUT_ERROR_STATUS:
-            raise InputError(f"{self._name}: {log.rstrip().rpartition(chr(10))[2]}")
-        raise RunError(f"{self._name} {describe_end(status, log)}")
+            return InputError(f"{self._name}: {log.rstrip().rpartition(chr(10))[2]}")
+        return super()._explain_end(status, log)
 
 
 def draw_sample(

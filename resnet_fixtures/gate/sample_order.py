@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -14,21 +15,23 @@ if TYPE_CHECKING:
 
 MIN_WARMUP_STEPS = 2
 MIN_STEPS = 3
+# A process costs its start (5 s) and scatters by 1 % however many steps it runs; a step costs 1.7 times its time, with
+# the reference, and scatters by 6 % (benchmarks/gate/collect.py). The mean of many is most certain for its time where
+# steps = (6 % / 1 %) sqrt(5 s / (1.7 step)): Cochran, Sampling Techniques, 10.6.
+STEP_WORTH_S = 100.0
 
 
 @dataclass(frozen=True)
 class SampleBudget:
-    """How long one process warms up and measures: until the count or the time is reached, whichever is first.
+    """How long one process warms up and measures.
 
-    The times count steps alone, not the references between them. However long the steps are, there are
-    MIN_WARMUP_STEPS and MIN_STEPS of them; who asks for fewer steps gets fewer. Steps of batch 1 teach little beyond
-    some 50, as processes differ by more; those of larger batches are few, and the time is what a start takes.
+    The warm-ups end with their count or their time, which does not count the references between them; who asks for
+    fewer steps gets fewer.
     """
 
     warmup_steps: int = 10
     warmup_time_s: float = 0.3
     steps: int = 50
-    step_time_s: float = 4.0
 
     def needs_warmup(self, warmup_s: Sequence[float]) -> bool:
         """Tell whether one more warm-up is due after these, in seconds."""
@@ -36,8 +39,9 @@ class SampleBudget:
         return done < MIN_WARMUP_STEPS or (done < self.warmup_steps and sum(warmup_s) < self.warmup_time_s)
 
     def plan_steps(self, warmup_s: Sequence[float]) -> int:
-        """Count the steps that fit in the time, going by the warm-ups."""
-        return max(min(MIN_STEPS, self.steps), min(self.steps, int(self.step_time_s / typical_step_s(warmup_s))))
+        """Count the steps after which another process teaches more than another step, going by the warm-ups."""
+        best = math.sqrt(STEP_WORTH_S / typical_step_s(warmup_s))
+        return max(min(MIN_STEPS, self.steps), min(self.steps, round(best)))
 
 
 @dataclass(frozen=True)

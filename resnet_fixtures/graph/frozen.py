@@ -22,6 +22,14 @@ if TYPE_CHECKING:
     from resnet_fixtures.precision import Precision
 
 
+class WrongPrecisionError(InputError):
+    """A graph computes in another precision than asked for: in `found`."""
+
+    def __init__(self, origin: str, found: Precision, asked: Precision) -> None:
+        super().__init__(f"{origin} computes in {found}, not in {asked}: pass it as --in-graph {found}={origin}.")
+        self.found = found
+
+
 @dataclass(frozen=True)
 class FrozenGraph:
     """A frozen ResNet-50, transformed for inference.
@@ -86,4 +94,4 @@ def _check_precision(graph_def: tf.compat.v1.GraphDef, precision: Precision, ori
     if found is None:
         raise InputError(f"{origin} has no convolutions: pass a ResNet-50 graph.")
     if found is not precision:
-        raise InputError(f"{origin} computes in {found}, not in {precision}: pass it as --in-graph {found}={origin}.")
+        raise WrongPrecisionError(origin, found, precision)

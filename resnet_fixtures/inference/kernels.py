@@ -20,8 +20,8 @@ from resnet_fixtures.inference.child import (
     INPUT_ERROR_STATUS,
     ChildOrder,
     child_command,
-    child_environment,
     describe_end,
+    inference_environment,
 )
 from resnet_fixtures.inference.kernel_worker import BATCH_SIZE, CONVOLUTIONS
 from resnet_fixtures.inference.onednn_verbose import Kernel, count_kernels
@@ -160,7 +160,7 @@ def _run_steps(order: ChildOrder, sizes: Sequence[int], environ: Mapping[str, st
     child = subprocess.run(
         [*child_command("resnet_fixtures.inference.kernel_worker"), *map(str, sizes)],
         input=order.to_json(),
-        env={**child_environment(order.plan, environ), "ONEDNN_VERBOSE": "1"},
+        env={**inference_environment(order.plan, environ), "ONEDNN_VERBOSE": "1"},
         capture_output=True,
         text=True,
         errors="replace",

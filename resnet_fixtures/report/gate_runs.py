@@ -59,7 +59,7 @@ def _to_result(entry: Entry) -> Result:
         interval=(entry.batch_size / interval_s[1], entry.batch_size / interval_s[0]) if interval_s else None,
         latency_s=latency_s,
         steps=sum(len(sample.steps_s) for sample in entry.samples),
-        samples=len(entry.samples),
+        medians_s=tuple(medians_s),
         quantiles=tuple(sample_quantiles([step_s for sample in entry.samples for step_s in sample.steps_s])),
         **circumstances,
     )

@@ -36,7 +36,8 @@ class Result:
     """One test of one run. `images_per_s` is the headline, `interval` its 95 % interval, None where there is none.
 
     `quantiles` are (share of the steps, seconds), from the fastest step to the slowest: all that were stored.
-    `processes` counts instances or ranks, `samples` the fresh processes that were measured one after the other.
+    `processes` counts instances or ranks, `medians_s` are those of the fresh processes that were measured one after the
+    other under the gate.
     """
 
     test: str
@@ -51,11 +52,16 @@ class Result:
     interval: tuple[float, float] | None
     latency_s: float
     steps: int
-    samples: int
     versions: Mapping[str, str] = field(repr=False)
     graph: str = ""
     quantiles: tuple[tuple[float, float], ...] = field(default=(), repr=False)
+    medians_s: tuple[float, ...] = field(default=(), repr=False)
     facts: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def samples(self) -> int:
+        """Count the fresh processes that were measured one after the other."""
+        return max(1, len(self.medians_s))
 
     @property
     def key(self) -> tuple[object, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from resnet_fixtures.errors import InputError
@@ -13,10 +13,10 @@ from resnet_fixtures.report.stored_runs import is_saved_run, read_saved_run
 from resnet_fixtures.report.stored_scores import is_score, is_training, is_trial, read_score, read_training
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from resnet_fixtures.report.history import Run, Score, Training
+    from resnet_fixtures.report.history import Result, Run, Score, Training
 
 
 def read_history(storage: Path, results: Path) -> History:
@@ -74,7 +74,30 @@ class Findings:
 
     def history(self) -> History:
         """Put everything in the order of time, without runs that have nothing to show."""
-        runs = sorted((run for run in self.runs if run.results or run.judged), key=lambda run: run.time)
+        runs = (run for run in join_same(self.runs) if run.results or run.judged)
         scores = sorted(self.scores, key=lambda score: score.time)
         trainings = sorted(self.trainings, key=lambda training: training.time)
-        return History(tuple(runs), tuple(scores), tuple(trainings), self.left_out)
+        return History(tuple(sorted(runs, key=lambda run: run.time)), tuple(scores), tuple(trainings), self.left_out)
+
+
+def join_same(runs: Sequence[Run]) -> Iterable[Run]:
+    """Join what one run left in two places: the gate's file, and pytest-benchmark's, which knows machine and commit."""
+    gated = {_identify(result) for run in runs if run.judged for result in run.results}
+    saved = {_identify(result): run for run in runs if not _is_gates(run) for result in run.results}
+    for run in runs:
+        if run.judged:
+            twin = next((saved[one] for one in map(_identify, run.results) if one in saved), run)
+            yield replace(run, node=twin.node, commit=twin.commit)
+        elif _is_gates(run):
+            yield run
+        else:
+            yield replace(run, results=tuple(result for result in run.results if _identify(result) not in gated))
+
+
+def _is_gates(run: Run) -> bool:
+    return run.is_baseline or bool(run.judged)
+
+
+def _identify(result: Result) -> tuple[object, ...]:
+    """Return what no two measurements share: the medians of the processes; other results are not to be told apart."""
+    return (result.test, result.medians_s) if result.medians_s else (id(result),)

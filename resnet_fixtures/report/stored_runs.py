@@ -50,7 +50,7 @@ def _read_result(benchmark: Fields) -> Result:
         interval=extra.pair("images_per_s_interval"),
         latency_s=extra.number("latency_median_s"),
         steps=extra.count("steps", 0),
-        samples=1,
+        medians_s=tuple(extra.numbers("gate_process_medians_s")),
         quantiles=tuple(read_quantiles(stats, extra)),
         **read_circumstances(extra),
     )

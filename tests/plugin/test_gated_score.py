@@ -13,6 +13,7 @@ from resnet_fixtures.gate.run_file import read_run
 from resnet_fixtures.gate.samples import Metric
 from resnet_fixtures.gated_score import scored_images
 from tests.plugin.conftest import TESTS
+from tests.plugin.gate.made_entries import replace_fact
 from tests.plugin.test_preflight import refuses
 from tests.plugin.told_samples import ToldGate, tell_samples
 
@@ -95,6 +96,27 @@ def test_other_images_are_not_compared(gate: ToldGate, options: tuple[str, ...],
     result.stdout.fnmatch_lines(
         ["INCOMPATIBLE: the images are others (40 here, 40 in base.json): pass the same --data*"]
     )
+
+
+@pytest.mark.parametrize(
+    ("cpu_model", "batch_size", "sentence"),
+    [
+        ("Another CPU", 100, "INCOMPATIBLE: CPU model: * here, Another CPU in base.json: *"),
+        (None, 50, "NO_BASELINE: has no baseline in base.json: run with --gate-update"),
+    ],
+)
+def test_what_cannot_be_judged_fails_before_the_first_image(
+    gate: ToldGate, options: tuple[str, ...], cpu_model: str | None, batch_size: int, sentence: str
+) -> None:
+    gate.write_baseline(*options, tests=[ACCURACY])
+    if cpu_model:
+        gate.rewrite(lambda entry: replace(entry, facts=replace_fact(["machine", "cpu_model"], cpu_model, entry.facts)))
+    for file in (gate.folder / "out").glob("*"):
+        file.unlink()
+    result = gate("--gate", *options, f"--batch-size={batch_size}", tests=[ACCURACY])
+    result.assert_outcomes(failed=1, deselected=2)
+    result.stdout.fnmatch_lines([sentence])
+    assert not list((gate.folder / "out").glob("*"))
 
 
 def test_benchmark_only_leaves_the_scores_out(gate: ToldGate, options: tuple[str, ...]) -> None:

@@ -111,6 +111,15 @@ def test_times_to_the_target_are_judged(
     result.stdout.fnmatch_lines([f"{TARGET.replace('[', '[[]')}: {verdict}: * (allowed 10 %; *5 and 5 trainings*"])
 
 
+def test_target_that_the_baseline_does_not_have_is_not_trained_for(run_suite: SuiteRunner, told: Told) -> None:
+    run_suite("--gate-update", *ALONE, tests=[TRIAL_TEST])
+    told.orders.clear()
+    result = run_suite("--gate", "-m", "fp32", *GIVEN, tests=[TARGET_TEST])
+    result.assert_outcomes(failed=1, deselected=1)
+    result.stdout.fnmatch_lines(["NO_BASELINE: has no baseline in base.json: run with --gate-update"])
+    assert told.orders == []
+
+
 def test_few_runs_decide_nothing(run_suite: SuiteRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     converge(monkeypatch, lambda seed: 1.0)
     run_suite("--gate-update", "-m", "fp32", *GIVEN, tests=[TARGET_TEST])

@@ -6,6 +6,7 @@ import random
 import re
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -38,6 +39,7 @@ def test_speed(timed_inference):
     assert timed_inference().images_per_s > 0
 """
 SPEED = "test_user.py::test_speed[fp32-bs1]"  # USER's test where it is in test_user.py
+OTHER = USER.replace("test_speed", "test_other")
 
 
 load_once = cache(load_frozen_graph)
@@ -142,3 +144,11 @@ def count_junit(path: Path) -> tuple[int, int, int]:
     numbers = [re.search(rf'\b{name}="(\d+)"', text) for name in ("tests", "failures", "errors")]
     tests, failures, errors = (int(number[1]) for number in numbers if number)
     return tests, failures, errors
+
+
+def summary_of(result: pytest.RunResult) -> list[str]:
+    """Return the lines of the gate's section."""
+    lines = result.outlines
+    start = next(number for number, line in enumerate(lines) if "= gate (" in line)
+    section = takewhile(lambda line: not line.startswith(("=", "-")), lines[start + 1 :])
+    return [line for line in section if line]

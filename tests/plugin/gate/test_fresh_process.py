@@ -107,7 +107,7 @@ def test_silent_process_does_not_hang_its_parent(draw: Callable[..., ProcessSamp
 def test_process_that_closes_its_output_and_lives_on_is_a_run_error(
     draw: Callable[..., ProcessSample], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("resnet_fixtures.gate.fresh_process.EXIT_TIME_S", 0.2)
+    monkeypatch.setattr("resnet_fixtures.inference.piped_child.EXIT_TIME_S", 0.2)
     with pytest.raises(RunError, match=r"^The stand_in has closed its output, but it has not ended\.$"):
         draw("os.close(1); time.sleep(60)")
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from resnet_fixtures.inference.child import (
     child_command,
     child_environment,
     describe_end,
+    inference_environment,
     run_child,
 )
 from resnet_fixtures.precision import Precision
@@ -137,3 +139,10 @@ def test_what_tensorflow_says_at_every_start_is_nobodys_last_word() -> None:
         "F0000 00:00:1795448149.900630   12701 threadpool.cc:9] Check failed: thread creation via pthread_create()\n"
     )
     assert describe_end(-6, log).startswith("was killed by SIGABRT; its last words: F0000 ")
+
+
+@pytest.mark.parametrize(("mine", "is_loaded"), [({}, False), ({"TF_USE_LEGACY_KERAS": "0"}, True)])
+def test_inference_starts_without_keras_unless_told_otherwise(mine: dict[str, str], *, is_loaded: bool) -> None:
+    command = [sys.executable, "-c", "import sys, tensorflow; print('keras.src' in sys.modules)"]
+    environment = inference_environment(PLAN, {**os.environ, **mine})
+    assert subprocess.run(command, env=environment, capture_output=True, text=True).stdout == f"{is_loaded}\n"

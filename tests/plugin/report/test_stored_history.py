@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+import statistics
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from resnet_fixtures.errors import InputError
-from resnet_fixtures.gate.run_file import write_run
+from resnet_fixtures.gate.run_file import read_run, write_run
 from resnet_fixtures.gate.verdict import Verdict
 from resnet_fixtures.report.history import Machine
 from resnet_fixtures.report.stored_history import read_history
@@ -91,6 +92,20 @@ def test_gate_run_has_results_and_verdicts(tmp_path: Path) -> None:
     assert (series.newest.samples, series.newest.steps, series.newest.batch_size) == (10, 90, 128)
     low, high = series.newest.interval or (0.0, 0.0)
     assert low < series.newest.images_per_s < high
+
+
+def test_gated_and_saved_run_is_one_with_the_verdict_and_the_commit(tmp_path: Path) -> None:
+    write_gate_run(tmp_path / "gate_4.json", 4)
+    (entry,) = read_run(tmp_path / "gate_4.json").values()
+    gated, alone = make_benchmark("int8", 128, 40.0, NOISE), make_benchmark("fp32", 128, 20.0, NOISE)
+    gated["extra_info"]["gate_process_medians_s"] = [statistics.median(sample.steps_s) for sample in entry.samples]
+    write_saved_run(tmp_path, 4, [gated])
+    gated["extra_info"]["gate_process_medians_s"] = [1.0]
+    write_saved_run(tmp_path, 5, [gated, alone])
+    first, second = read_history(tmp_path, tmp_path / "none").runs
+    assert ([judged.test for judged in first.judged], len(first.results), first.node) == ([TEST], 1, "perf-02")
+    assert first.commit.endswith("main")
+    assert (second.judged, len(second.results)) == ((), 2)
 
 
 def test_baseline_is_no_run_but_a_line(tmp_path: Path) -> None:
