@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resnet_fixtures.errors import InputError
+from resnet_fixtures.gate.sampling import DEFAULT_MAX_TIME_S
 from resnet_fixtures.option_values import parse_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import pytest
-
-DEFAULT_MAX_TIME_S = 180.0  # a test; docs/gate.md has what it catches
 
 
 class GateMode(Enum):

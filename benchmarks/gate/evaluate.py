@@ -2,10 +2,11 @@
 
     python -m benchmarks.gate.evaluate samples.jsonl
 
-A trial takes a baseline and a run from the collected processes of one test, all different and in the order of time from
-a random one on, as the gate would: with its looks, and no more processes than its time allows (what each took to start,
-to warm up, and for the steps and references of its condition). The run's processes are taken as they were, or slowed
-down. Beside it the rule of
+A trial draws a baseline and a run from the collected processes of one test, and judges them as the gate would: with its
+looks, and no more processes than its time allows (what each took to start, to warm up, and for the steps and references
+of its condition). The run's processes are taken as they were, or slowed down. Each is drawn from all, with replacement,
+so that there are as many as the gate would start. In one more table all processes are different, and each side is of
+one stretch of time: they are fewer, but have whatever drifts. Beside it the rule of
 `--benchmark-compare-fail=median:5%` judges single processes, every one against every other. The tables are markdown.
 """
 
@@ -18,14 +19,14 @@ import statistics
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from benchmarks.gate.collect import read_lines
 from resnet_fixtures.gate.judge import Rules, judge
 from resnet_fixtures.gate.samples import Entry, Metric, ProcessSample
-from resnet_fixtures.gate.sampling import DEFAULT_LOOKS, sample_for, sample_until_decided
+from resnet_fixtures.gate.sampling import DEFAULT_LOOKS, DEFAULT_MAX_TIME_S, sample_for, sample_until_decided
 from resnet_fixtures.gate.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
     from resnet_fixtures.gate.verdict import Judgement
 
-DEFAULT_TIME_S = 180.0  # --gate-max-time
 RAW_LIMIT = 0.05  # of --benchmark-compare-fail=median:5%
 IDLE, BUSY, BOTH = (False,), (True,), (False, True)  # is_busy of the processes
 SCENES = {
@@ -44,8 +44,20 @@ SCENES = {
     "busy, then idle": (BUSY, IDLE),
 }
 SHOWN = (Verdict.REGRESSED, Verdict.PASS, Verdict.IMPROVED, Verdict.INCONCLUSIVE)
-# Extra work of a step, and how many times the default time both sides have.
-EXPERIMENTS = ((0.0, 1), (0.05, 1), (0.03, 1), (0.02, 1), (0.02, 2))
+
+
+class Experiment(NamedTuple):
+    """Extra work of a step, how many times the default time both sides have, and whether no process is drawn twice."""
+
+    slowdown: float
+    times: int = 1
+    is_disjoint: bool = False
+
+
+EXPERIMENTS = (
+    Experiment(0.0), Experiment(0.0, is_disjoint=True), Experiment(0.05), Experiment(0.03), Experiment(0.02),
+    Experiment(0.02, times=2),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -74,7 +86,7 @@ class Shelf:
 
     def draw(self) -> ProcessSample:
         """Take the next one."""
-        process = self.processes.pop(0)
+        process = self.processes.pop()
         self.time_s += process.duration_s(self.slowdown)
         return process.samples[self.slowdown]
 
@@ -92,8 +104,8 @@ def main() -> None:
     options = parser.parse_args()
     processes = [read_process(line) for path in options.samples for line in read_lines(path)]
     print(describe_spread(processes))
-    for slowdown, times in EXPERIMENTS:
-        print(describe_experiment(processes, slowdown, times, options.trials, np.random.default_rng(options.seed)))
+    for experiment in EXPERIMENTS:
+        print(describe_experiment(processes, experiment, options.trials, np.random.default_rng(options.seed)))
 
 
 def read_process(line: Mapping[str, Any]) -> Process:
@@ -139,25 +151,28 @@ def _shift(idle: Sequence[float], busy: Sequence[float]) -> str:
 
 
 def describe_experiment(
-    processes: Sequence[Process], slowdown: float, times: int, trials: int, draw: np.random.Generator
+    processes: Sequence[Process], experiment: Experiment, trials: int, draw: np.random.Generator
 ) -> str:
-    """Run the trials of one slowdown and return their table."""
+    """Run the trials of one experiment and return their table."""
     header = ("test", "neighbour", "trials", *(verdict.value for verdict in SHOWN), "processes",
               "median:5% on single processes")  # fmt: skip
     groups = _by_test(processes)
     rules = Rules(tests=len(groups))
     rows: list[list[str]] = []
-    verdicts: Counter[Verdict] = Counter()
+    totals: dict[bool, Counter[Verdict]] = {True: Counter(), False: Counter()}  # are both sides of one kind?
     for (test, members), (name, sides) in itertools.product(groups, SCENES.items()):
-        scene = Scene(members, sides, slowdown, times * DEFAULT_TIME_S)
+        scene = Scene(members, sides, experiment)
         found = [scene.judge_trial(rules, draw) for _ in range(trials if scene.is_possible else 0)]
         counts = Counter(judgement.verdict for judgement, _ in found)
         used = f"{statistics.median(count for _, count in found):g}" if found else "too few"
         rows.append([_name(test), name, str(len(found)), *_shares(counts), used, scene.judge_singles()])
-        verdicts += counts
-    rows.append(["**all**", "", str(verdicts.total()), *_shares(verdicts), "", ""])
-    title = "Nothing changed" if not slowdown else f"Slowed by {slowdown:.0%}"
-    time = f"{times * DEFAULT_TIME_S:g} s for each side of a test"
+        totals[sides[0] == sides[1]] += counts
+    for is_one_kind, counts in totals.items():
+        name = "as before" if is_one_kind else "another than before"
+        rows.append(["**all**", name, str(counts.total()), *_shares(counts), "", ""])
+    title = f"Slowed by {experiment.slowdown:.0%}" if experiment.slowdown else "Nothing changed"
+    title += ", all processes different" if experiment.is_disjoint else ""
+    time = f"{experiment.times * DEFAULT_MAX_TIME_S:g} s for each side of a test"
     return "\n".join(["", f"## {title}, {time}", "", *format_table(header, rows)])
 
 
@@ -167,26 +182,26 @@ class Scene:
 
     members: Sequence[Process]
     sides: tuple[Sequence[bool], Sequence[bool]]
-    slowdown: float
-    max_time_s: float
+    experiment: Experiment
 
     @property
     def is_possible(self) -> bool:
         """Tell whether there are enough different processes for a trial."""
-        baseline, run = self._split(np.random.default_rng(0))
+        baseline, run = self._draw(np.random.default_rng(0))
         return min(len(baseline), len(run)) >= DEFAULT_LOOKS[0]
 
     def judge_trial(self, rules: Rules, draw: np.random.Generator) -> tuple[Judgement, int]:
         """Judge one drawn baseline and run; return the judgement, and how many processes the run has used."""
-        baseline, run = self._split(draw)
+        baseline, run = self._draw(draw)
+        max_time_s = self.experiment.times * DEFAULT_MAX_TIME_S
         stored = Shelf(baseline, 0.0)
-        samples = sample_for(stored.draw, self.max_time_s, clock=stored.clock)
+        samples = sample_for(stored.draw, max_time_s, clock=stored.clock)
         entry = self._entry(samples)
-        shelf = Shelf(run, self.slowdown)
+        shelf = Shelf(run, self.experiment.slowdown)
         drawn, judgement = sample_until_decided(
             shelf.draw,
             lambda drawn: judge(entry, self._entry(tuple(drawn)), rules, "baseline"),
-            max_time_s=self.max_time_s,
+            max_time_s=max_time_s,
             clock=shelf.clock,
         )
         return judgement, len(drawn)
@@ -195,23 +210,33 @@ class Scene:
         """Say how many pairs of single processes pytest-benchmark's rule would fail."""
         baseline, run = ([one for one in self.members if one.is_busy in side] for side in self.sides)
         fails = [
-            math.exp(there.samples[self.slowdown].log_step - here.samples[0.0].log_step) - 1 > RAW_LIMIT
+            math.exp(there.samples[self.experiment.slowdown].log_step - here.samples[0.0].log_step) - 1 > RAW_LIMIT
             for here, there in itertools.product(baseline, run)
             if here is not there
         ]
         return f"{sum(fails)} of {len(fails)} ({_share(sum(fails), len(fails))})"
 
-    def _split(self, draw: np.random.Generator) -> tuple[list[Process], list[Process]]:
-        """Return different processes for both sides, each in the order of time; sides of one kind get half each."""
-        first, second = (_turn_round([one for one in self.members if one.is_busy in side], draw) for side in self.sides)
+    def _draw(self, draw: np.random.Generator) -> tuple[list[Process], list[Process]]:
+        """Return as many processes for both sides as the gate may start; disjoint, half of those here."""
+        baseline, run = ([one for one in self.members if one.is_busy in side] for side in self.sides)
+        if not self.experiment.is_disjoint:
+            return _resample(baseline, draw), _resample(run, draw)
+        baseline, run = _turn_round(baseline, draw), _turn_round(run, draw)
         if self.sides[0] == self.sides[1]:
-            first, second = first[: len(first) // 2], first[len(first) // 2 :]
-        return first, second
+            baseline, run = baseline[: len(baseline) // 2], baseline[len(baseline) // 2 :]
+        return baseline, run
 
     def _entry(self, samples: tuple[ProcessSample, ...]) -> Entry:
         precision, batch_size = self.members[0].test
         metric = Metric.LATENCY_S if batch_size == 1 else Metric.IMAGES_PER_S
         return Entry(_name((precision, batch_size)), metric, batch_size, self.members[0].facts, samples)
+
+
+def _resample(processes: list[Process], draw: np.random.Generator) -> list[Process]:
+    """Draw from all; too few to start with stay too few."""
+    if len(processes) < DEFAULT_LOOKS[0]:
+        return []
+    return [processes[index] for index in draw.integers(len(processes), size=DEFAULT_LOOKS[-1])]
 
 
 def _turn_round(processes: list[Process], draw: np.random.Generator) -> list[Process]:
