@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 T = TypeVar("T")
-DEFAULT_LOOKS = (5, 10, 20, 40)
-DEFAULT_MAX_TIME_S = 300.0  # a test; docs/gate.md has what it catches
+DEFAULT_LOOKS = (5, 10, 20, 40, 80)
+DEFAULT_MAX_TIME_S = 600.0  # a test; docs/gate.md has what it catches
 
 
 def sample_until_decided(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.plugin.conftest import SuiteRunner
 
 DEFAULTS: dict[str, Any] = {
-    "--gate": False, "--gate-update": False, "--gate-baseline": None, "--gate-max-time": 300.0,
+    "--gate": False, "--gate-update": False, "--gate-baseline": None, "--gate-max-time": 600.0,
     "--gate-inconclusive": "fail", "--against": None, "--against-graph": None,
 }  # fmt: skip
 
@@ -25,7 +25,7 @@ def read(**given: Any) -> GateOptions:
 
 
 def test_without_an_option_the_gate_is_off() -> None:
-    assert read() == GateOptions(GateMode.OFF, None, 300.0, True, None, None)
+    assert read() == GateOptions(GateMode.OFF, None, 600.0, True, None, None)
 
 
 @pytest.mark.parametrize(

@@ -51,8 +51,8 @@ def test_suite_s_own_tests_are_judged_by_latency_and_by_throughput(gate: ToldGat
     result.assert_outcomes(passed=2, deselected=4)
     result.stdout.fnmatch_lines_random(
         [
-            f"{ONLINE.replace('[', '[[]')}: PASS: * ms is * (allowed 1 %; *; 5 and 40 processes*",
-            f"{BATCH.replace('[', '[[]')}: PASS: * img/s is * (allowed 1 %; *; 5 and 40 processes*",
+            f"{ONLINE.replace('[', '[[]')}: PASS: * ms is * (allowed 1 %; *; 5 and 80 processes*",
+            f"{BATCH.replace('[', '[[]')}: PASS: * img/s is * (allowed 1 %; *; 5 and 80 processes*",
             "2 PASS",
         ]
     )
@@ -61,7 +61,7 @@ def test_suite_s_own_tests_are_judged_by_latency_and_by_throughput(gate: ToldGat
 def test_processes_are_ordered_what_the_options_say(gate: ToldGate) -> None:
     gate("--gate-update", "--steps=7", "--warmup-steps=4", "--batch-size=8", "--num-cores=1", tests=[PERF])
     order = gate.samples.orders[0]
-    assert gate.samples.orders == [order] * 40
+    assert gate.samples.orders == [order] * 80
     assert order.with_reference
     assert order.slowdowns == ()
     assert (order.budget.steps, order.budget.warmup_steps) == (7, 4)
@@ -108,7 +108,7 @@ def test_stored_times_are_the_processes_own(pytester: pytest.Pytester, gate: Tol
     assert "images_per_s_interval" not in info  # the steps of a process are not independent
     assert info["warmup_s"] == [*WARMUP_S] * 5
     (base,) = read_benchmarks(pytester.path / "base-bench.json").values()
-    assert base["extra_info"]["gate_processes"] == 40
+    assert base["extra_info"]["gate_processes"] == 80
     assert "gate" not in base["extra_info"]
     (log,) = (path for path in (pytester.path / "out").glob("*.log") if str(path).endswith(Path(info["log"]).name))
     assert log.read_text().splitlines()[-1] == f"Log file location: {info['log']}"

@@ -60,14 +60,14 @@ def test_trial_is_run_again_until_it_is_decided(
     pytester: pytest.Pytester, run_suite: SuiteRunner, trial: Trial, told: Told, slower: float, verdict: str
 ) -> None:
     run_suite("--gate-update", *ALONE, tests=[TRIAL_TEST]).assert_outcomes(passed=1, deselected=3)
-    assert len(told.orders) == 40
+    assert len(told.orders) == 80
     (entry,) = read_run(pytester.path / "base.json").values()
     assert (entry.test, entry.metric, entry.batch_size) == (TRIAL, Metric.IMAGES_PER_S, 16)
     assert all(len(sample.steps_s) == 17 and not sample.reference_s for sample in entry.samples)
     trial.slower = slower
     result = run_suite("--gate", *ALONE, "--benchmark-json=out.json", tests=[TRIAL_TEST])
     result.assert_outcomes(**{"failed" if verdict == "REGRESSED" else "passed": 1}, deselected=3)
-    assert len(told.orders) == 45
+    assert len(told.orders) == 85
     result.stdout.fnmatch_lines([f"{TRIAL.replace('[', '[[]')}: {verdict}: * img/s is *"])
     (stored,) = json.loads((pytester.path / "out.json").read_text())["benchmarks"]
     info = stored["extra_info"]
@@ -87,7 +87,7 @@ def test_trial_with_another_recipe_is_not_compared(run_suite: SuiteRunner, told:
     result = run_suite("--gate", *ALONE, "--base-learning-rate=3", tests=[TRIAL_TEST])
     result.assert_outcomes(failed=1, deselected=3)
     result.stdout.fnmatch_lines(["INCOMPATIBLE: base learning rate of the recipe: 3* here, * in base.json: *"])
-    assert len(told.orders) == 41
+    assert len(told.orders) == 81
 
 
 def converge(monkeypatch: pytest.MonkeyPatch, pace: Callable[[int], float]) -> None:

@@ -41,7 +41,7 @@ def test_the_reason_is_one_line_with_all_that_it_rests_on() -> None:
     baseline = time_processes(0.0995, 0.1, 0.1005)
     run = replace(time_processes(0.1095, 0.11, 0.1105), facts=replace_fact(["versions", "tensorflow"], "2.21.0"))
     assert str(judge(baseline, run, Rules(), NAME)) == (
-        f"{TEST}: REGRESSED: 72.7 img/s is 9.1 % below 80.0 (allowed 1 %; 99.75 % interval -11.5 … -6.6 %; "
+        f"{TEST}: REGRESSED: 72.7 img/s is 9.1 % below 80.0 (allowed 1 %; 99.8 % interval -11.6 … -6.5 %; "
         "3 and 3 processes; tensorflow 2.20.0 -> 2.21.0)"
     )
 
