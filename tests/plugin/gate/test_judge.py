@@ -113,7 +113,7 @@ def test_accuracy_is_judged_by_its_counts() -> None:
 
 
 def test_rules_share_alpha_among_tests_and_looks() -> None:
-    assert Rules().confidence == pytest.approx(0.9975)
+    assert Rules().confidence == pytest.approx(0.998)
     assert Rules(tests=8, looks=4).confidence == pytest.approx(1 - 0.01 / 32)
     assert Rules(tests=1, looks=1, alpha=0.05).confidence == pytest.approx(0.95)
 
@@ -171,8 +171,8 @@ def test_runs_correct_for_the_timings_that_are_judged_together() -> None:
     run = {name: replace(entry(0, 2), test=name) for name in [*names, "new"]} | {"scored": score_images([0])}
     assert count_timings(baseline, run) == 8
     judgements = judge_runs(baseline, run, Rules(), NAME)
-    assert "99.968 % interval" in judgements[0].reason
-    assert "99.75 % interval" in judge(baseline["test0"], run["test0"], Rules(), NAME).reason
+    assert "99.975 % interval" in judgements[0].reason
+    assert "99.8 % interval" in judge(baseline["test0"], run["test0"], Rules(), NAME).reason
 
 
 def test_green_needs_something_that_was_judged() -> None:
