@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-
 EXIT_TIME_S = 10.0  # from the end of a child's output to its exit status
 
 

@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 
 Images = npt.NDArray[np.float32]
 Probabilities = npt.NDArray[np.float32]
-FUSIBLE = frozenset(
-    {"Conv2D", "DepthwiseConv2dNative", "MatMul"}
-)  # what TensorFlow's optimizer joins with what follows
+FUSIBLE = ("Conv2D", "DepthwiseConv2dNative", "MatMul")  # operations that an optimizer joins with what follows
 SUM_TOLERANCE = 0.02  # int8 and bf16 graphs may end in a softmax of bfloat16, whose probabilities have 3 digits
 
 
