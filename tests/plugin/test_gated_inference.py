@@ -136,19 +136,21 @@ def test_user_s_own_test_is_judged(pytester: pytest.Pytester, gate: ToldGate) ->
 
 
 class TestAgainst:
-    @pytest.mark.parametrize(("slower", "verdict"), [(1.0, "PASS"), (1.06, "REGRESSED"), (0.9, "IMPROVED")])
-    def test_pairs_are_judged(self, gate: ToldGate, slower: float, verdict: str) -> None:
+    @pytest.mark.parametrize(
+        ("slower", "verdict", "pairs"), [(1.0, "PASS", 5), (1.06, "REGRESSED", 10), (0.9, "IMPROVED", 5)]
+    )
+    def test_pairs_are_judged(self, gate: ToldGate, slower: float, verdict: str, pairs: int) -> None:
         gate.samples.slower = slower
         result = gate(f"--against-graph={gate.graph}", "--batch-size=8", tests=[PERF])
         result.assert_outcomes(**{"failed" if verdict == "REGRESSED" else "passed": 1}, deselected=5)
         result.stdout.fnmatch_lines(
             [
                 f"against {gate.graph}",
-                f"{BATCH.replace('[', '[[]')}: {verdict}: * img/s (this) is * (against) (allowed 1 %; *; 5 pairs of *",
+                f"{BATCH.replace('[', '[[]')}: {verdict}: * img/s (this) is * (against) (allowed 1 %; *; {pairs} pairs *",
             ]
         )
         assert not gate.baseline.exists()
-        assert len(read_run(gate.read_output())[BATCH].samples) == 5
+        assert len(read_run(gate.read_output())[BATCH].samples) == pairs
 
     def test_sides_differ_in_the_graph_alone_and_alternate(
         self, pytester: pytest.Pytester, gate: ToldGate, wide_fp32_file: Path

@@ -46,6 +46,21 @@ def test_the_first_look_that_decides_is_the_last(verdict: Verdict) -> None:
     assert (judgement.verdict, judgement.reason) == (verdict, "after 10")
 
 
+@pytest.mark.parametrize(
+    ("verdict", "looks"), [(Verdict.REGRESSED, [5, 10]), (Verdict.IMPROVED, [5]), (Verdict.PASS, [5])]
+)
+def test_a_loss_of_the_first_look_is_looked_at_again(verdict: Verdict, looks: list[int]) -> None:
+    bench = Bench(decides_at=1, verdict=verdict)
+    _, judgement = bench.run(1000)
+    assert (bench.looks, judgement.verdict) == (looks, verdict)
+
+
+def test_a_loss_of_the_first_look_stands_where_the_time_is_over() -> None:
+    bench = Bench(decides_at=1, verdict=Verdict.REGRESSED)
+    _, judgement = bench.run(5.0)
+    assert (bench.looks, judgement.verdict) == ([5], Verdict.REGRESSED)
+
+
 def test_all_looks_are_spent_before_it_is_left_undecided() -> None:
     bench = Bench()
     samples, judgement = bench.run(1000)
