@@ -55,9 +55,17 @@ def told(monkeypatch: pytest.MonkeyPatch, trial: Trial) -> Told:
     return tell_trainings(monkeypatch, trial)
 
 
-@pytest.mark.parametrize(("slower", "verdict"), [(1.0, "PASS"), (1.06, "REGRESSED"), (0.9, "IMPROVED")])
+@pytest.mark.parametrize(
+    ("slower", "verdict", "trials"), [(1.0, "PASS", 5), (1.06, "REGRESSED", 10), (0.9, "IMPROVED", 5)]
+)
 def test_trial_is_run_again_until_it_is_decided(
-    pytester: pytest.Pytester, run_suite: SuiteRunner, trial: Trial, told: Told, slower: float, verdict: str
+    pytester: pytest.Pytester,
+    run_suite: SuiteRunner,
+    trial: Trial,
+    told: Told,
+    slower: float,
+    verdict: str,
+    trials: int,
 ) -> None:
     run_suite("--gate-update", *ALONE, tests=[TRIAL_TEST]).assert_outcomes(passed=1, deselected=3)
     assert len(told.orders) == 80
@@ -67,11 +75,11 @@ def test_trial_is_run_again_until_it_is_decided(
     trial.slower = slower
     result = run_suite("--gate", *ALONE, "--benchmark-json=out.json", tests=[TRIAL_TEST])
     result.assert_outcomes(**{"failed" if verdict == "REGRESSED" else "passed": 1}, deselected=3)
-    assert len(told.orders) == 85
+    assert len(told.orders) == 80 + trials
     result.stdout.fnmatch_lines([f"{TRIAL.replace('[', '[[]')}: {verdict}: * img/s is *"])
     (stored,) = json.loads((pytester.path / "out.json").read_text())["benchmarks"]
     info = stored["extra_info"]
-    assert (info["gate_processes"], stored["stats"]["rounds"]) == (5, 85)
+    assert (info["gate_processes"], stored["stats"]["rounds"]) == (trials, 17 * trials)
     assert info["gate"]["verdict"] == verdict
     assert info["batch_size"] == 16
 
