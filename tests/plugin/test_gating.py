@@ -56,12 +56,13 @@ def test_update_draws_to_the_last_look_and_judges_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("slower", "verdict"), [(0.0, Verdict.PASS), (0.06, Verdict.REGRESSED), (-0.06, Verdict.IMPROVED)]
+    ("slower", "verdict", "looked_at"),
+    [(0.0, Verdict.PASS, LOOKS[0]), (0.06, Verdict.REGRESSED, LOOKS[1]), (-0.06, Verdict.IMPROVED, LOOKS[0])],
 )
-def test_first_look_decides_what_is_plain(baseline: Entry, slower: float, verdict: Verdict) -> None:
+def test_first_looks_decide_what_is_plain(baseline: Entry, slower: float, verdict: Verdict, looked_at: int) -> None:
     gate, draw = make_gate(baseline=baseline), Process(slower)
     entry = gate.sample(make_entry(()), draw)
-    assert draw.drawn == LOOKS[0]
+    assert draw.drawn == looked_at
     assert gate.judgements[TEST].verdict is verdict
     assert gate.entries[TEST] is entry
 
@@ -94,7 +95,7 @@ def test_pairs_need_no_baseline_and_keep_this_side() -> None:
     gate, this, other = make_gate(GateMode.AGAINST), Process(0.05), Process(seed=2)
     entry = gate.sample_pairs(make_entry(()), lambda: (other(), this()))
     assert gate.judgements[TEST].verdict is Verdict.REGRESSED
-    assert len(entry.samples) == this.drawn == other.drawn == LOOKS[0]
+    assert len(entry.samples) == this.drawn == other.drawn == LOOKS[1]
     assert all(sample.log_step > make_process(random.Random(0)).log_step + 0.03 for sample in entry.samples)
 
 
