@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from resnet_fixtures.gate import timing_reason
 from resnet_fixtures.gate.samples import Metric
 from resnet_fixtures.gate.verdict import Judgement, Verdict
-from resnet_fixtures.stats.ratio import Change, compare_groups, compare_pairs
+from resnet_fixtures.stats.ratio import MIN_SPREAD, Change, compare_groups, compare_pairs
 from resnet_fixtures.stats.summary import Interval
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def judge_timing(
     """Judge two groups of independent processes."""
     comparison = compare(baseline, run, question, has_common_reference=has_common_reference)
     counts = f"{len(run)} and {timing_reason.count(len(baseline), question.metric)}"
-    return _conclude(question, comparison, fmean(sample.log_step for sample in baseline), counts)
+    return _conclude(question, comparison, median(sample.log_step for sample in baseline), counts)
 
 
 def judge_timing_pairs(question: Question, pairs: Sequence[tuple[ProcessSample, ProcessSample]]) -> Judgement:
@@ -158,7 +158,7 @@ def _known(values: Sequence[float | None]) -> list[float]:
 
 
 def _scatters_less(ratio: Change, raw: Change) -> bool:
-    return ratio.spread is not None and raw.spread is not None and ratio.spread <= raw.spread
+    return ratio.spread is not None and raw.spread is not None and ratio.spread <= raw.spread + MIN_SPREAD
 
 
 def _has_drifted(machine: Change, tolerance: Tolerance) -> bool:

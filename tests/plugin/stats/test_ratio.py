@@ -14,11 +14,26 @@ stats = LazyModule("scipy.stats")  # collecting the tests must not load it
 A, B = [0.0, 0.02, -0.01, 0.01, 0.03], [0.06, 0.05, 0.08]
 
 
+# Hollander and Wolfe's permeability of membranes, the example of R's wilcox.test
+AT_TERM, AT_12_WEEKS = [0.80, 0.83, 1.89, 1.04, 1.45, 1.38, 1.91, 1.64, 0.73, 1.46], [1.15, 0.88, 0.90, 0.74, 1.21]
+
+
 def draw(rng: random.Random, count: int, mean: float, deviation: float) -> list[float]:
     return [rng.gauss(mean, deviation) for _ in range(count)]
 
 
-def test_groups_are_compared_as_scipy_s_welch_does() -> None:
+def draw_with_bad_tenth(rng: random.Random, count: int, mean: float) -> list[float]:
+    return [rng.gauss(mean, 0.01) + (0.1 if rng.random() < 0.1 else 0) for _ in range(count)]
+
+
+def test_groups_are_compared_as_r_s_wilcox_test_does() -> None:
+    change = compare_groups(AT_12_WEEKS, AT_TERM, 0.95)
+    assert change.estimate == pytest.approx(0.305)
+    assert change.interval is not None
+    assert (change.interval.low, change.interval.high) == pytest.approx((-0.15, 0.76))
+
+
+def test_few_values_are_compared_as_scipy_s_welch_does() -> None:
     change = compare_groups(A, B, 0.999)
     two_sided = stats.ttest_ind(B, A, equal_var=False).confidence_interval(0.999)
     one_sided = stats.ttest_ind(B, A, equal_var=False, alternative="less").confidence_interval(0.95)
@@ -27,8 +42,25 @@ def test_groups_are_compared_as_scipy_s_welch_does() -> None:
     assert (change.interval.low, change.interval.high) == pytest.approx((two_sided.low, two_sided.high))
     assert change.interval.confidence == 0.999
     assert change.upper95 == pytest.approx(one_sided.high)
-    # sqrt((4 * 2.5e-4 + 2 * 2.3333e-4) / 6)
-    assert change.spread == pytest.approx(0.0156347, abs=1e-6)
+    # half of the values are 0.01 or less from their side's median, 0.6745 standard deviations of a normal
+    assert change.spread == pytest.approx(0.0148260, abs=1e-6)
+
+
+def test_how_bad_one_process_is_does_not_matter() -> None:
+    rng = random.Random(3)
+    baseline, run = draw(rng, 20, 0, 0.01), draw(rng, 10, 0.02, 0.01)
+    changes = [compare_groups([*baseline[:-1], worst], run, 0.99) for worst in (0.1, 1.0)]
+    assert changes[0] == changes[1]
+    assert changes[0].interval is not None
+    assert changes[0].interval.low > 0
+
+
+@pytest.mark.parametrize(("count", "is_by_ranks"), [(5, False), (6, True)])
+def test_ranks_bound_what_the_counts_allow(count: int, is_by_ranks: bool) -> None:
+    values = [0.01 * number for number in range(count)]
+    change = compare_groups(values, values, 0.996)  # of 252 orders of 5 and 5, and of 924 of 6 and 6, two are extreme
+    assert change.interval is not None
+    assert (change.interval.high == max(values)) is is_by_ranks
 
 
 def test_a_single_process_borrows_the_other_side_s_scatter() -> None:
@@ -70,10 +102,11 @@ def test_one_side_may_be_constant() -> None:
 @pytest.mark.parametrize("confidence", [0.95, 0.99])
 def test_interval_covers_the_truth_as_often_as_it_promises(confidence: float) -> None:
     rng, runs = random.Random(7), 2000
-    hits = {"groups": 0, "pairs": 0, "single": 0}
+    hits = {"ranks": 0, "means": 0, "pairs": 0, "single": 0}
     for _ in range(runs):
         changes = {
-            "groups": compare_groups(draw(rng, 5, 0, 0.01), draw(rng, 12, 0.03, 0.03), confidence),
+            "ranks": compare_groups(draw_with_bad_tenth(rng, 12, 0), draw_with_bad_tenth(rng, 8, 0.03), confidence),
+            "means": compare_groups(draw(rng, 3, 0, 0.01), draw(rng, 4, 0.03, 0.02), confidence),
             "pairs": compare_pairs(draw(rng, 5, 0.03, 0.01), confidence),
             "single": compare_groups(draw(rng, 1, 0, 0.01), draw(rng, 8, 0.03, 0.01), confidence),
         }
