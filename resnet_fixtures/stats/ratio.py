@@ -98,7 +98,7 @@ def _count_cut(baseline: int, run: int, tail: float) -> int:
 
 
 def _probability_up_to(u: int, baseline: int, run: int) -> float:
-    """Return how often U is so small by chance alone, from SciPy's exact distribution: of any values that have this U."""
+    """Return how often U is so small by chance, from SciPy's exact distribution: of any values that have this U."""
     from scipy.stats import mannwhitneyu
 
     values = [min(max(u - index * baseline, 0), baseline) - 0.5 for index in range(run)]
