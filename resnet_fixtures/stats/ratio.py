@@ -39,7 +39,8 @@ def compare_groups(baseline: Sequence[float], run: Sequence[float], confidence: 
     """Compare two groups of independent values by their ranks: Hodges and Lehmann's shift, bounded by Mann and Whitney.
 
     The interval is exact for groups of one shape, whatever it is: one process in ten that the machine treats badly
-    neither moves the estimate nor widens the interval as it does with means. Where the counts are too few for the
+    neither moves the estimate nor widens the interval as it does with means. It is too narrow where the smaller group
+    scatters more (docs/gate.md says how often that misleads). Where the counts are too few for the
     confidence (5 and 5 have none above 99.2 %), the means are compared by Welch's t, and where one side is a single
     value, with the other side's scatter (Student's t); of two single values there is no interval. `spread` is the
     median absolute deviation from the side's own median, scaled to a normal's standard deviation. An empty side is a
@@ -91,7 +92,7 @@ def _compare_ranks(baseline: Sequence[float], run: Sequence[float], spread: floa
 def _count_cut(baseline: int, run: int, tail: float) -> int:
     """Count the differences, from an end, that a bound may leave out or be: 0 where no bound has so small a tail.
 
-    It is the largest count whose predecessor Mann and Whitney's U does not exceed more often than `tail`.
+    It is the largest at which Mann and Whitney's U is below the count no more often than `tail`.
     """
     cuts = range(1, baseline * run // 2 + 1)
     return bisect.bisect_right(cuts, tail, key=lambda cut: _probability_up_to(cut - 1, baseline, run))

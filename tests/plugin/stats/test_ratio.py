@@ -117,6 +117,16 @@ def test_interval_covers_the_truth_as_often_as_it_promises(confidence: float) ->
         assert abs(count / runs - confidence) < 0.012, name
 
 
+@pytest.mark.parametrize(("deviation", "least"), [(0.005, 0.99), (0.01, 0.985), (0.02, 0.95)])
+def test_coverage_falls_no_further_where_the_smaller_group_scatters_more(deviation: float, least: float) -> None:
+    rng, runs, hits = random.Random(11), 1000, 0
+    for _ in range(runs):
+        change = compare_groups(draw(rng, 40, 0, 0.01), draw(rng, 8, 0.03, deviation), 0.99)
+        assert change.interval is not None
+        hits += change.interval.low <= 0.03 <= change.interval.high
+    assert hits / runs > least
+
+
 def test_more_processes_narrow_the_interval_at_every_count() -> None:
     values = [0.01 if index % 2 else -0.01 for index in range(40)]
     widths = []
