@@ -29,15 +29,14 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
 from resnet_fixtures.accuracy.evaluate import evaluate
 from resnet_fixtures.data.imagenet import LabelledImages, find_split
 from resnet_fixtures.data.preprocess import Preprocessing
 from resnet_fixtures.data.records import make_example, write_records
 from resnet_fixtures.graph.embedded import embedded_graph_file
 from resnet_fixtures.graph.frozen import load_frozen_graph
-from resnet_fixtures.hardware.pinning import pinned
+from resnet_fixtures.hardware.library_environment import library_environment
+from resnet_fixtures.hardware.pinning import pinned, with_environment
 from resnet_fixtures.hardware.thread_plan import ThreadPlan, make_thread_plan
 from resnet_fixtures.hardware.topology import read_topology
 from resnet_fixtures.inference.session import InferenceSession
@@ -79,7 +78,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     plan = make_thread_plan(read_topology())
-    with pinned(plan.cpus), data_location(options.data_location) as location:
+    with (
+        with_environment(library_environment(plan, os.environ)),
+        pinned(plan.cpus),
+        data_location(options.data_location) as location,
+    ):
         graph = load_frozen_graph(options.in_graph or embedded_graph_file(Precision.INT8, print), Precision.INT8)
         preprocessing = Preprocessing.for_image_size(graph.image_size)
         images = LabelledImages(find_split(location), preprocessing, graph.classes, plan.data_intra)

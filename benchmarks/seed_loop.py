@@ -17,15 +17,14 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
 from resnet_fixtures.data.dummy import dummy_images
 from resnet_fixtures.graph.embedded import embedded_graph_file
 from resnet_fixtures.graph.freeze import INPUT_NAME, OUTPUT_NAME
 from resnet_fixtures.graph.frozen import load_frozen_graph
 from resnet_fixtures.graph.parse import parse_graph
 from resnet_fixtures.graph.quantize import run_compressor
-from resnet_fixtures.hardware.pinning import pinned
+from resnet_fixtures.hardware.library_environment import library_environment
+from resnet_fixtures.hardware.pinning import pinned, with_environment
 from resnet_fixtures.hardware.thread_plan import ThreadPlan, make_thread_plan
 from resnet_fixtures.hardware.topology import read_topology
 from resnet_fixtures.inference.session import InferenceSession
@@ -42,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("precisions", nargs="*", type=Precision, default=[Precision.FP32, Precision.INT8])
     plan = make_thread_plan(read_topology())
-    with pinned(plan.cpus):
+    with with_environment(library_environment(plan, os.environ)), pinned(plan.cpus):
         for precision in parser.parse_args().precisions:
             print(compare(precision, plan))
 

@@ -11,9 +11,6 @@ import os
 import statistics
 import time
 from functools import partial
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
 from typing import TYPE_CHECKING, Any
 
 from pytest_benchmark.fixture import BenchmarkFixture
@@ -22,7 +19,8 @@ from pytest_benchmark.utils import NameWrapper
 from resnet_fixtures.data.dummy import dummy_images
 from resnet_fixtures.graph.embedded import embedded_graph_file
 from resnet_fixtures.graph.frozen import FrozenGraph, load_frozen_graph
-from resnet_fixtures.hardware.pinning import pinned
+from resnet_fixtures.hardware.library_environment import library_environment
+from resnet_fixtures.hardware.pinning import pinned, with_environment
 from resnet_fixtures.hardware.thread_plan import ThreadPlan, make_thread_plan
 from resnet_fixtures.hardware.topology import read_topology
 from resnet_fixtures.inference.session import InferenceSession, session_config
@@ -37,7 +35,7 @@ ROUNDS, STEPS = 40, 10
 def main() -> None:
     """Print the ratio and the floor."""
     plan = make_thread_plan(read_topology())
-    with pinned(plan.cpus):
+    with with_environment(library_environment(plan, os.environ)), pinned(plan.cpus):
         graph = load_frozen_graph(embedded_graph_file(Precision.INT8, print), Precision.INT8)
         images = dummy_images(1)
         with InferenceSession(graph, plan) as session:

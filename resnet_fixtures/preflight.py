@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -11,13 +12,14 @@ import pytest
 from resnet_fixtures.errors import InputError
 from resnet_fixtures.fixture_use import ROOT, parameter, uses
 from resnet_fixtures.hardware.facts import machine_facts
+from resnet_fixtures.hardware.library_environment import library_environment
 from resnet_fixtures.hardware.pinning import pinned, with_environment
 from resnet_fixtures.hardware.thread_plan import instance_plans
 from resnet_fixtures.live import LiveTerminal
 from resnet_fixtures.markers import precision_of, runnable, selected_precisions
 from resnet_fixtures.output_folder import check_folder
 from resnet_fixtures.precision import Precision
-from resnet_fixtures.suite import CLEANUP, SUITE, Suite, environment, is_controller, is_distributed
+from resnet_fixtures.suite import CLEANUP, SUITE, Suite, is_controller, is_distributed
 from resnet_fixtures.training_preflight import TIMED, prepare_trainings
 
 if TYPE_CHECKING:
@@ -82,7 +84,7 @@ def make_ready(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
     """
     suite = config.stash[SUITE]
     if suite.graphs is None:
-        config.stash[CLEANUP].enter_context(with_environment(environment(suite)))
+        config.stash[CLEANUP].enter_context(with_environment(library_environment(suite.plan, os.environ)))
         config.stash[CLEANUP].enter_context(pinned(suite.plan.cpus))
         check_inputs(config, suite, runnable(items))
         skip_impossible(suite, runnable(items))

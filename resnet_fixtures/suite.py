@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from resnet_fixtures.hardware.isa import Isa, read_isa
-from resnet_fixtures.hardware.thread_plan import ThreadPlan, make_thread_plan, openmp_environment, worker_plan
+from resnet_fixtures.hardware.thread_plan import ThreadPlan, make_thread_plan, worker_plan
 from resnet_fixtures.hardware.topology import Topology, read_topology
 from resnet_fixtures.options import Options, read_options
 from resnet_fixtures.precision import Precision
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from resnet_fixtures.data.imagenet import Split
     from resnet_fixtures.graph.store import GraphStore
-
-QUIET_TENSORFLOW = {"TF_CPP_MIN_LOG_LEVEL": "2"}  # errors stay
 
 
 @dataclass
@@ -60,12 +58,6 @@ def describe(suite: Suite) -> str:
     emulated = [str(precision) for precision in Precision if not suite.isa.is_native(precision)]
     note = f" ({' and '.join(emulated)} emulated)" if emulated else ""
     return f"resnet_fixtures: {suite.plan.describe()}, {suite.isa.name}{note}"
-
-
-def environment(suite: Suite) -> dict[str, str]:
-    """Return the variables to set before TensorFlow is used; the user's own win."""
-    quiet = {name: value for name, value in QUIET_TENSORFLOW.items() if name not in os.environ}
-    return {**quiet, **openmp_environment(suite.plan, os.environ)}
 
 
 def is_distributed(config: pytest.Config) -> bool:

@@ -11,7 +11,7 @@ from resnet_fixtures.errors import InputError
 from resnet_fixtures.hardware.cpu_list import format_cpu_list
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Sequence
 
     from resnet_fixtures.hardware.topology import Cpu, Topology
 
@@ -123,20 +123,6 @@ def idle_cpus(plan: ThreadPlan, instances: Sequence[ThreadPlan]) -> tuple[int, .
     """List the plan's CPUs that no instance uses, so that the report can name them."""
     used = {cpu for instance in instances for cpu in instance.cpus}
     return tuple(cpu for cpu in plan.cpus if cpu not in used)
-
-
-def openmp_environment(plan: ThreadPlan, environ: Mapping[str, str]) -> dict[str, str]:
-    """List the variables to set for Intel's OpenMP builds, as the launcher's config.json does; the user's own win.
-
-    Stock wheels ignore them. The launcher's KMP_SETTINGS=1 and the `verbose` in its KMP_AFFINITY are left out: all
-    that they do is print a page to the terminal from every process.
-    """
-    variables = {
-        "OMP_NUM_THREADS": str(plan.intra),
-        "KMP_AFFINITY": "granularity=fine,compact,1,0",
-        "KMP_BLOCKTIME": "1",
-    }
-    return {name: value for name, value in variables.items() if name not in environ}
 
 
 def _choose_place(topology: Topology, request: ThreadRequest) -> Topology:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from resnet_fixtures.hardware.library_environment import ONEDNN_SWITCH
 from resnet_fixtures.inference.cause import find_cause
 from resnet_fixtures.inference.session import session_config
 from resnet_fixtures.precision import Precision
@@ -37,7 +39,9 @@ def why_it_fails(precision: Precision, plan: ThreadPlan) -> str | None:
         with tf.compat.v1.Session(graph=graph, config=session_config(plan, graph.as_graph_def())) as session:
             session.run(output)
     except tf.errors.OpError as error:
-        return f"TensorFlow {tf.__version__} cannot multiply in {precision} here: {find_cause(error.message)}"
+        sentence = f"TensorFlow {tf.__version__} cannot multiply in {precision} here: {find_cause(error.message)}"
+        is_off = os.environ.get(ONEDNN_SWITCH) == "0"
+        return f"{sentence} ({ONEDNN_SWITCH}=0 leaves oneDNN out: unset it)" if is_off else sentence
     return None
 
 

@@ -16,8 +16,9 @@ import numpy as np
 from resnet_fixtures.data.dummy import dummy_images
 from resnet_fixtures.errors import InputError
 from resnet_fixtures.graph.frozen import load_frozen_graph
+from resnet_fixtures.hardware.library_environment import library_environment
 from resnet_fixtures.hardware.pinning import pin
-from resnet_fixtures.hardware.thread_plan import ThreadPlan, openmp_environment
+from resnet_fixtures.hardware.thread_plan import ThreadPlan
 from resnet_fixtures.inference.session import InferenceSession
 from resnet_fixtures.precision import Precision
 
@@ -96,12 +97,11 @@ def child_command(module: str) -> list[str]:
 
 
 def child_environment(plan: ThreadPlan, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the user's environment, with OpenMP sized to the child's plan and this package importable."""
+    """Return the user's environment, with the libraries set to the child's plan and this package importable."""
     packages = [str(Path(__file__).parents[2]), *filter(None, [environ.get("PYTHONPATH")])]
     return {
-        "TF_CPP_MIN_LOG_LEVEL": "2",
         **environ,
-        **openmp_environment(plan, environ),
+        **library_environment(plan, environ),
         "PYTHONPATH": os.pathsep.join(packages),
     }
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from resnet_fixtures.errors import InputError, RunError
 from resnet_fixtures.graph.cache import cache_folder, cached_file
 from resnet_fixtures.hardware.isa import Isa, read_isa
+from resnet_fixtures.hardware.library_environment import ONEDNN_SWITCH
 from resnet_fixtures.inference import onednn_verbose
 from resnet_fixtures.inference.child import (
     INPUT_ERROR_STATUS,
@@ -149,7 +150,7 @@ def machine_key(isa: Isa, environ: Mapping[str, str]) -> dict[str, object]:
         "cpu": [isa.model, *sorted(isa.flags)],
         "environment": {
             name: value
-            for name, value in environ.items()
+            for name, value in {ONEDNN_SWITCH: "1", **environ}.items()
             if name.startswith(DECIDING_VARIABLES) and not name.startswith(LOGGING_VARIABLES)
         },
         "parser": hashlib.sha256(Path(onednn_verbose.__file__).read_bytes()).hexdigest(),

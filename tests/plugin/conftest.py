@@ -19,6 +19,7 @@ from resnet_fixtures.graph.embedded import convert
 from resnet_fixtures.graph.freeze import freeze
 from resnet_fixtures.graph.resnet50 import Architecture
 from resnet_fixtures.graph.weights import random_weights
+from resnet_fixtures.hardware.library_environment import ONEDNN_SWITCH
 from resnet_fixtures.precision import Precision
 from tests.plugin import beside
 from tests.plugin.documentation.warm_python import warm_python
@@ -32,6 +33,7 @@ SUITE_SIDE = 32
 SUITE_CLASSES = 11
 SUITE_IMAGES = 40
 REWRITING = "ignore:Module already imported so cannot be rewritten"  # the plugin, if it is installed
+os.environ.setdefault(ONEDNN_SWITCH, "1")  # TensorFlow reads it once, and some tests use it outside of any run
 QUICK = ("--warmup-steps", "3", "--steps", "10")
 
 

@@ -10,7 +10,7 @@ from resnet_fixtures.errors import InputError
 from resnet_fixtures.hardware.isa import Isa
 from resnet_fixtures.hardware.thread_plan import ThreadPlan
 from resnet_fixtures.hardware.topology import Cpu, Topology, read_topology
-from resnet_fixtures.suite import Suite, describe, environment, is_controller, is_distributed, make_suite
+from resnet_fixtures.suite import Suite, describe, is_controller, is_distributed, make_suite
 
 if TYPE_CHECKING:
     from resnet_fixtures.options import Options
@@ -35,20 +35,6 @@ def test_header_names_what_the_cpu_emulates() -> None:
     )
     assert describe(make_state(avx_vnni=True)).endswith("avx2 (bf16 emulated)")
     assert describe(make_state(avx512_vnni=True, avx512_bf16=True)).endswith("data 2/1, avx2")
-
-
-def test_environment_is_set_where_the_user_has_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KMP_BLOCKTIME", "0")
-    for name in ("OMP_NUM_THREADS", "KMP_AFFINITY", "TF_CPP_MIN_LOG_LEVEL"):
-        monkeypatch.delenv(name, raising=False)
-    assert environment(make_state()) == {
-        "TF_CPP_MIN_LOG_LEVEL": "2", "OMP_NUM_THREADS": "2", "KMP_AFFINITY": "granularity=fine,compact,1,0"
-    }  # fmt: skip
-
-
-def test_user_s_logging_wins(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")
-    assert "TF_CPP_MIN_LOG_LEVEL" not in environment(make_state())
 
 
 def test_suite_keeps_the_user_s_environment(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:

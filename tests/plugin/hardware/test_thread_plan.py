@@ -11,7 +11,6 @@ from resnet_fixtures.hardware.thread_plan import (
     idle_cpus,
     instance_plans,
     make_thread_plan,
-    openmp_environment,
     worker_plan,
 )
 from resnet_fixtures.hardware.topology import Cpu, Topology
@@ -209,16 +208,3 @@ def test_one_instance_a_socket() -> None:
     assert [instance.cpus for instance in instances] == [tuple(range(28)), tuple(range(28, 56))]
     assert {pools(instance) for instance in instances} == {(28, 1, 28, 1)}
     assert idle_cpus(plan, instances) == ()
-
-
-def test_openmp_environment() -> None:
-    assert openmp_environment(make_thread_plan(TWO_CPUS), {}) == {
-        "OMP_NUM_THREADS": "2",
-        "KMP_AFFINITY": "granularity=fine,compact,1,0",
-        "KMP_BLOCKTIME": "1",
-    }
-
-
-def test_users_openmp_variables_win() -> None:
-    environ = {"OMP_NUM_THREADS": "4", "KMP_BLOCKTIME": "200"}
-    assert openmp_environment(make_thread_plan(TWO_CPUS), environ) == {"KMP_AFFINITY": "granularity=fine,compact,1,0"}
