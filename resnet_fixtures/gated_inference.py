@@ -14,12 +14,14 @@ from resnet_fixtures.timing.replay import replay
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     import pytest
 
     from resnet_fixtures.gate.sample_order import SampleOrder
     from resnet_fixtures.gate.samples import Entry, ProcessSample
     from resnet_fixtures.gating import Pair
+    from resnet_fixtures.graph.store import GraphStore
     from resnet_fixtures.inference.child import ChildOrder
     from resnet_fixtures.suite import Suite
     from resnet_fixtures.timing.benchmark_adaptor import PedanticBenchmark
@@ -45,19 +47,30 @@ class GatedInference:
         return join_samples(entry), {**gate_fields(self.gate, entry), "images_per_s_interval": None}
 
     def _entry(self) -> Entry:
-        from resnet_fixtures.gate.reference_kernel import reference_facts
         from resnet_fixtures.gate.samples import Entry, Metric
 
-        child = self.child
-        reference = reference_facts(child.plan.intra, child.batch_size, child.precision)
         metric = Metric.LATENCY_S if self.facts["mode"] == "online" else Metric.IMAGES_PER_S
-        facts = {**self.facts, **tolerance_fact(self.item), "reference": reference}
-        return Entry(self.item.nodeid, metric, child.batch_size, facts)
+        facts = {**self.facts, **tolerance_fact(self.item), **self._reference_fact()}
+        return Entry(self.item.nodeid, metric, self.child.batch_size, facts)
+
+    def _reference_fact(self) -> dict[str, object]:
+        from resnet_fixtures.gate.reference_kernel import reference_facts
+
+        if self.gate.options.mode is GateMode.AGAINST:  # both sides run in turns, without a reference
+            return {}
+        graph = self._graphs.embedded_graph(self.child.precision)
+        return {"reference": reference_facts(graph, self.child.plan.intra, self.child.batch_size)}
+
+    @property
+    def _graphs(self) -> GraphStore:
+        assert self.suite.graphs is not None, "preflight has checked the inputs"
+        return self.suite.graphs
 
     def _draw(self) -> ProcessSample:
         from resnet_fixtures.gate.fresh_process import draw_sample
 
-        return draw_sample(self._order(self.child), self.suite.environ)
+        order = self._order(self.child, self._graphs.embedded_file(self.child.precision))
+        return draw_sample(order, self.suite.environ)
 
     def _draw_pair(self) -> Pair:
         from resnet_fixtures.gate.interleaved import Side, draw_pair
@@ -68,17 +81,17 @@ class GatedInference:
         self._pairs += 1
         with other_interpreter(options.against_python) as interpreter:
             return draw_pair(
-                Side(self._order(other, with_reference=False), interpreter),
-                Side(self._order(self.child, with_reference=False)),
+                Side(self._order(other), interpreter),
+                Side(self._order(self.child)),
                 self.suite.environ,
                 is_this_first=self._pairs % 2 == 0,
             )
 
-    def _order(self, child: ChildOrder, *, with_reference: bool = True) -> SampleOrder:
+    def _order(self, child: ChildOrder, reference_file: Path | None = None) -> SampleOrder:
         from resnet_fixtures.gate.sample_order import SampleBudget, SampleOrder
 
         budget = self.suite.options.budget
-        return SampleOrder(child, SampleBudget(budget.warmup_steps, steps=budget.steps), with_reference)
+        return SampleOrder(child, SampleBudget(budget.warmup_steps, steps=budget.steps), reference_file)
 
 
 def join_samples(entry: Entry) -> Measurement:

@@ -1,9 +1,9 @@
 """Collect samples for benchmarks/gate/evaluate.py: many fresh processes, each timed as it is and slowed down.
 
 In one process the conditions take turns step by step, each step with its own reference: as it is, and with extra work
-of 2, 3 and 5 % of a step inside the timed part. Every other process of a test has a busy neighbour, which takes one of
-its CPUs for random spells. Each process is a line of JSON; a further call appends to the file, those that have the
-fewest processes first.
+of 2, 3 and 5 % of a step inside the timed part (`--slowdowns 0` takes unchanged steps alone). Every other process of a
+test has a busy neighbour, which takes one of its CPUs for random spells. Each process is a line of JSON; a further call
+appends to the file, those that have the fewest processes first.
 
     python -m benchmarks.gate.collect --out samples.jsonl --max-time 2400
 """
@@ -33,11 +33,11 @@ from resnet_fixtures.inference.child import ChildOrder
 from resnet_fixtures.precision import Precision
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from resnet_fixtures.gate.samples import ProcessSample
 
-CONDITIONS = (0.0, 0.02, 0.03, 0.05)
+SLOWDOWNS = (0.0, 0.02, 0.03, 0.05)
 # Takes a CPU for 1 to 12 s, rests for 2 to 20, and so on, until it is killed.
 NEIGHBOUR = """
 import os, random, sys, time
@@ -73,7 +73,7 @@ def main() -> None:
     while time.monotonic() < end_s:
         case = min(cases, key=lambda case: done[case])
         child = ChildOrder(graphs[case.precision], case.precision, plan, case.batch_size)
-        sample = collect(case, child, number=done.total())
+        sample = collect(case, child, options.slowdowns, number=done.total())
         append(options.out, {**describe(case), **sample, "facts": facts})
         done[case] += 1
         print(f"{done.total()}: {case.precision} batch {case.batch_size} {'busy' if case.is_busy else 'idle'}")
@@ -88,6 +88,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--batch-sizes", type=int, nargs="*", default=[1, 16])
     parser.add_argument("--neighbours", type=lambda text: text == "busy", nargs="*", default=[False, True],
                         help="idle, busy, or both")  # fmt: skip
+    parser.add_argument("--slowdowns", type=float, nargs="*", default=SLOWDOWNS, metavar="SHARE",
+                        help="extra work of a step, 0 for none; default %(default)s")  # fmt: skip
     return parser.parse_args()
 
 
@@ -110,10 +112,11 @@ def append(path: Path, content: object) -> None:
         file.write(json.dumps(content).encode() + b"\n")
 
 
-def collect(case: Case, child: ChildOrder, number: int) -> dict[str, object]:
-    """Sample one process; `number` seeds the neighbour and says which condition is first."""
-    turns = CONDITIONS[number % len(CONDITIONS) :] + CONDITIONS[: number % len(CONDITIONS)]
-    order = SampleOrder(child, slowdowns=turns)
+def collect(case: Case, child: ChildOrder, slowdowns: Sequence[float], number: int) -> dict[str, object]:
+    """Sample one process; `number` seeds the neighbour and says which slowdown is first."""
+    first = number % len(slowdowns)
+    turns = (*slowdowns[first:], *slowdowns[:first])
+    order = SampleOrder(child, reference_file=child.graph_file, slowdowns=turns)
     with neighbour(number, child.plan.cpus, is_busy=case.is_busy):
         start_s = time.monotonic()
         with FreshProcess(order) as process:
@@ -126,18 +129,14 @@ def collect(case: Case, child: ChildOrder, number: int) -> dict[str, object]:
         "warmup_s": greeting.warmup_s,
         "reference": greeting.reference,
         "versions": greeting.versions,
-        "conditions": [cut(sample, index, slowdown) for index, slowdown in enumerate(turns)],
+        "conditions": [cut(sample, turns, slowdown) for slowdown in turns],
     }
 
 
-def cut(sample: ProcessSample, index: int, slowdown: float) -> dict[str, object]:
-    """Take the steps of one condition, and their references, out of all."""
-    stride = len(CONDITIONS)
-    return {
-        "slowdown": slowdown,
-        "steps_s": sample.steps_s[index::stride],
-        "reference_s": sample.reference_s[index::stride],
-    }
+def cut(sample: ProcessSample, turns: Sequence[float], slowdown: float) -> dict[str, object]:
+    """Take the steps of one slowdown, and their references, out of all."""
+    own = slice(turns.index(slowdown), None, len(turns))
+    return {"slowdown": slowdown, "steps_s": sample.steps_s[own], "reference_s": sample.reference_s[own]}
 
 
 def describe(case: Case) -> dict[str, object]:

@@ -6,6 +6,7 @@ import json
 import math
 import statistics
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resnet_fixtures.inference.child import ChildOrder
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 
 MIN_WARMUP_STEPS = 2
 MIN_STEPS = 3
-# A process costs its start (5 s) and scatters by 1 % however many steps it runs; a step costs 1.7 times its time, with
-# the reference, and scatters by 6 % (benchmarks/gate/collect.py). The mean of many is most certain for its time where
+# A process costs its start (5 s) and scatters by 1 % however many steps it runs; a step with its reference costs 1.3 to
+# 2 times its time, and scatters by 6 % (benchmarks/gate/collect.py). The mean of many is most certain for its time where
 # steps = (6 % / 1 %) sqrt(5 s / (1.7 step)): Cochran, Sampling Techniques, 10.6.
 STEP_WORTH_S = 100.0
 
@@ -46,7 +47,7 @@ class SampleBudget:
 
 @dataclass(frozen=True)
 class SampleOrder:
-    """What a child runs, its budget, and whether the reference kernel follows each step.
+    """What a child runs, its budget, and the embedded graph that is the reference kernel after each step (or None).
 
     `slowdowns` is for experiments: the steps in turn take so much longer (0.05: 5 % of a step, spent busily inside
     the timed part). Empty, nothing is added.
@@ -54,18 +55,20 @@ class SampleOrder:
 
     child: ChildOrder
     budget: SampleBudget = field(default_factory=SampleBudget)
-    with_reference: bool = True
+    reference_file: Path | None = None
     slowdowns: tuple[float, ...] = ()
 
     def with_absolute_paths(self) -> SampleOrder:
         """Return the order as a process in another folder needs it."""
         graph_file, images_file = self.child.graph_file, self.child.images_file
-        images_file = images_file.absolute() if images_file else None
-        return replace(self, child=replace(self.child, graph_file=graph_file.absolute(), images_file=images_file))
+        child = replace(
+            self.child, graph_file=graph_file.absolute(), images_file=images_file.absolute() if images_file else None
+        )
+        return replace(self, child=child, reference_file=self.reference_file and self.reference_file.absolute())
 
     def to_json(self) -> str:
         """Write the order on one line."""
-        return json.dumps({**asdict(self), "child": self.child.to_json()})
+        return json.dumps({**asdict(self), "child": self.child.to_json()}, default=str)
 
     @classmethod
     def from_json(cls, text: str) -> SampleOrder:
@@ -74,7 +77,7 @@ class SampleOrder:
         return cls(
             child=ChildOrder.from_json(fields["child"]),
             budget=SampleBudget(**fields["budget"]),
-            with_reference=fields["with_reference"],
+            reference_file=Path(fields["reference_file"]) if fields["reference_file"] else None,
             slowdowns=tuple(fields["slowdowns"]),
         )
 

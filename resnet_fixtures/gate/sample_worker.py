@@ -20,8 +20,9 @@ from itertools import cycle
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
-from resnet_fixtures.gate.reference_kernel import make_reference_kernel, reference_facts
+from resnet_fixtures.gate.reference_kernel import ReferenceKernel, reference_facts
 from resnet_fixtures.gate.sample_order import SampleBudget, SampleOrder
+from resnet_fixtures.graph.frozen import load_frozen_graph
 from resnet_fixtures.inference.child import run_child
 from resnet_fixtures.inference.instance_worker import listen, take_standard_output
 from resnet_fixtures.training.leash import tie_to_parent
@@ -29,7 +30,7 @@ from resnet_fixtures.training.leash import tie_to_parent
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from resnet_fixtures.precision import Precision
+    from resnet_fixtures.graph.frozen import FrozenGraph
 
 RECENT_STEPS = 9  # whose median says how long a step takes at present
 
@@ -92,33 +93,42 @@ def main() -> None:
     commands: SimpleQueue[bytes] = SimpleQueue()
     threading.Thread(target=listen, args=(commands,), daemon=True).start()
     order = SampleOrder.from_json(commands.get().decode())
-    timer = make_timer(order)
-    reports.write(_line({**greet(order), "warmup_s": timer.warm_up(order.budget)}))
+    graph = order.child.load_pinned()
+    reference = load_reference(order, graph)
+    timer = make_timer(order, graph, reference)
+    reports.write(_line({**greet(order, reference), "warmup_s": timer.warm_up(order.budget)}))
     gc.freeze()  # what is alive stays so: no step pays for looking through it
     while True:
         reports.write(_line(timer.run(int(commands.get()))))
 
 
-def make_timer(order: SampleOrder) -> StepTimer:
-    """Pin this process, load the graph, run it once, checked, and return its timer."""
-    session, images = order.child.open_session(order.child.load_pinned())
-    reference = make_reference_kernel(*describe_steps(order)) if order.with_reference else None
-    return StepTimer(lambda: session.predict(images), reference, order.slowdowns)
+def load_reference(order: SampleOrder, graph: FrozenGraph) -> FrozenGraph | None:
+    """Return the reference kernel's graph, which may be the step's own; None where there is none."""
+    if order.reference_file is None or order.reference_file == order.child.graph_file:
+        return graph if order.reference_file else None
+    return load_frozen_graph(order.reference_file, order.child.precision)
 
 
-def greet(order: SampleOrder) -> dict[str, object]:
+def make_timer(order: SampleOrder, graph: FrozenGraph, reference: FrozenGraph | None) -> StepTimer:
+    """Run the graph once, checked, and return its timer."""
+    session, images = order.child.open_session(graph)
+    kernel = ReferenceKernel(reference, *describe_steps(order)) if reference else None
+    return StepTimer(lambda: session.predict(images), kernel, order.slowdowns)
+
+
+def greet(order: SampleOrder, reference: FrozenGraph | None) -> dict[str, object]:
     """Say which versions run here, and what the reference is."""
     import numpy as np
     import tensorflow as tf
 
     versions = {"python": platform.python_version(), "tensorflow": tf.__version__, "numpy": np.__version__}
-    reference = reference_facts(*describe_steps(order)) if order.with_reference else None
-    return {"versions": versions, "reference": reference}
+    facts = reference_facts(reference, *describe_steps(order)) if reference else None
+    return {"versions": versions, "reference": facts}
 
 
-def describe_steps(order: SampleOrder) -> tuple[int, int, Precision]:
-    """Return what the reference kernel depends on: threads, batch size and precision."""
-    return order.child.plan.intra, order.child.batch_size, order.child.precision
+def describe_steps(order: SampleOrder) -> tuple[int, int]:
+    """Return what the reference kernel depends on beside its graph: threads and batch size."""
+    return order.child.plan.intra, order.child.batch_size
 
 
 def _line(content: object) -> bytes:

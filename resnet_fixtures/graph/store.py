@@ -21,7 +21,7 @@ class GraphStore:
     def __init__(self, given: Mapping[Precision, Path], announce: Callable[[str], object]) -> None:
         self._given = dict(given)
         self._announce = announce
-        self._loaded: dict[Precision, FrozenGraph] = {}
+        self._loaded: dict[Path, FrozenGraph] = {}
 
     def is_given(self, precision: Precision) -> bool:
         """Tell whether the user gave this graph, so that its accuracy means something."""
@@ -29,10 +29,21 @@ class GraphStore:
 
     def file(self, precision: Precision) -> Path:
         """Return the graph's file, for another process to load."""
-        return self._given.get(precision) or embedded_graph_file(precision, self._announce)
+        return self._given.get(precision) or self.embedded_file(precision)
+
+    def embedded_file(self, precision: Precision) -> Path:
+        """Return the file of the embedded graph, whether the user gave another or not."""
+        return embedded_graph_file(precision, self._announce)
 
     def graph(self, precision: Precision) -> FrozenGraph:
         """Return the graph, parsed, checked and transformed the first time; InputError where it cannot be used."""
-        if precision not in self._loaded:
-            self._loaded[precision] = load_frozen_graph(self.file(precision), precision)
-        return self._loaded[precision]
+        return self._load(self.file(precision), precision)
+
+    def embedded_graph(self, precision: Precision) -> FrozenGraph:
+        """Return the embedded graph, loaded once too."""
+        return self._load(self.embedded_file(precision), precision)
+
+    def _load(self, path: Path, precision: Precision) -> FrozenGraph:
+        if path not in self._loaded:
+            self._loaded[path] = load_frozen_graph(path, precision)
+        return self._loaded[path]

@@ -139,7 +139,7 @@ def test_process_dies_with_its_parent() -> None:
 
 def test_real_process_times_steps_beside_references(fp32_file: Path) -> None:
     child = ChildOrder(fp32_file, Precision.FP32, ONE_CORE, 2)
-    order = SampleOrder(child, SampleBudget(warmup_steps=2, steps=4), slowdowns=(0.0, 9.0))
+    order = SampleOrder(child, SampleBudget(warmup_steps=2, steps=4), fp32_file, (0.0, 9.0))
     with FreshProcess(order, {**os.environ, "ONEDNN_VERBOSE": "1"}) as process:  # noise on standard output
         greeting = process.prepare()
         process_cpus = os.sched_getaffinity(process.pid)

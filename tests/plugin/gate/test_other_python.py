@@ -31,7 +31,7 @@ def bare_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_environment_with_tensorflow_and_numpy_alone_is_enough(bare_python: Path, fp32_file: Path) -> None:
     versions = {"python": platform.python_version(), "numpy": version("numpy"), "tensorflow": version("tensorflow")}
     assert check_interpreter(bare_python, {**os.environ, "PYTHONPATH": ":".join(sys.path)}) == versions
-    order = SampleOrder(ChildOrder(fp32_file, Precision.FP32, PLAN, 1), SampleBudget(steps=6), with_reference=False)
+    order = SampleOrder(ChildOrder(fp32_file, Precision.FP32, PLAN, 1), SampleBudget(steps=6))
     with other_interpreter(bare_python) as interpreter:
         other, this = draw_pair(Side(order, interpreter), Side(order))
     assert len(other.steps_s) == len(this.steps_s) >= 6

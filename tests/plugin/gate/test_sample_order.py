@@ -16,7 +16,7 @@ CHILD = ChildOrder(Path("/graphs/é 1.pb"), Precision.BF16, PLAN, 128, images_se
     "order",
     [
         SampleOrder(CHILD),
-        SampleOrder(CHILD, SampleBudget(3, 0.5, 7), with_reference=False, slowdowns=(0.0, 0.05)),
+        SampleOrder(CHILD, SampleBudget(3, 0.5, 7), reference_file=Path("reference.pb"), slowdowns=(0.0, 0.05)),
     ],
 )
 def test_order_survives_its_journey(order: SampleOrder) -> None:
