@@ -1,8 +1,8 @@
 """Collect samples for benchmarks/gate/evaluate.py: many fresh processes, each timed as it is and slowed down.
 
-In one process the conditions take turns step by step, each step with its own reference: as it is, and with extra work
-of 2, 3 and 5 % of a step inside the timed part (`--slowdowns 0` takes unchanged steps alone). Every other process of a
-test has a busy neighbour, which takes one of its CPUs for random spells. Each process is a line of JSON; a further call
+A process runs its steps four times over: as they are, and with extra work of 2, 3 and 5 % of a step inside the timed
+part (`--slowdowns 0` takes unchanged steps alone), in another order each time. Every other process of a test has a busy
+neighbour, which takes one of its CPUs for random spells. Each process is a line of JSON; a further call
 appends to the file, those that have the fewest processes first.
 
     python -m benchmarks.gate.collect --out samples.jsonl --max-time 2400
@@ -34,8 +34,6 @@ from resnet_fixtures.precision import Precision
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    from resnet_fixtures.gate.samples import ProcessSample
 
 SLOWDOWNS = (0.0, 0.02, 0.03, 0.05)
 # Takes a CPU for 1 to 12 s, rests for 2 to 20, and so on, until it is killed.
@@ -113,30 +111,28 @@ def append(path: Path, content: object) -> None:
 
 
 def collect(case: Case, child: ChildOrder, slowdowns: Sequence[float], number: int) -> dict[str, object]:
-    """Sample one process; `number` seeds the neighbour and says which slowdown is first."""
-    first = number % len(slowdowns)
-    turns = (*slowdowns[first:], *slowdowns[:first])
-    order = SampleOrder(child, reference_file=child.graph_file, slowdowns=turns)
+    """Sample one process; `number` seeds the neighbour and chooses the order of the slowdowns."""
+    orders = list(itertools.permutations(slowdowns))
+    turns = orders[7 * number % len(orders)]  # 7, so that those in turn differ in their first
+    order = SampleOrder(child, reference_file=child.graph_file)
     with neighbour(number, child.plan.cpus, is_busy=case.is_busy):
         start_s = time.monotonic()
         with FreshProcess(order) as process:
             greeting = process.prepare()
             start_up_s = time.monotonic() - start_s
-            sample = process.run(len(turns) * order.budget.plan_steps(greeting.warmup_s))
+            steps = order.budget.plan_steps(greeting.warmup_s)
+            samples = {slowdown: process.run(steps, slowdown) for slowdown in turns}
     return {
         "time": time.time(),
         "start_up_s": start_up_s,
         "warmup_s": greeting.warmup_s,
         "reference": greeting.reference,
         "versions": greeting.versions,
-        "conditions": [cut(sample, turns, slowdown) for slowdown in turns],
+        "conditions": [
+            {"slowdown": slowdown, "steps_s": sample.steps_s, "reference_s": sample.reference_s}
+            for slowdown, sample in samples.items()
+        ],
     }
-
-
-def cut(sample: ProcessSample, turns: Sequence[float], slowdown: float) -> dict[str, object]:
-    """Take the steps of one slowdown, and their references, out of all."""
-    own = slice(turns.index(slowdown), None, len(turns))
-    return {"slowdown": slowdown, "steps_s": sample.steps_s[own], "reference_s": sample.reference_s[own]}
 
 
 def describe(case: Case) -> dict[str, object]:

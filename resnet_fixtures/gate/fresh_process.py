@@ -90,9 +90,9 @@ class FreshProcess(PipedChild):
         answer = self._ask(self._order.with_absolute_paths().to_json())
         return Greeting(answer["versions"], answer["reference"], tuple(answer["warmup_s"]))
 
-    def run(self, steps: int) -> ProcessSample:
-        """Run so many steps, and return them without the warm-ups."""
-        answer = self._ask(str(steps))
+    def run(self, steps: int, slowdown: float = 0.0) -> ProcessSample:
+        """Run so many steps, and return them without the warm-ups; for experiments, each longer by a share of it."""
+        answer = self._ask(f"{steps} {slowdown}" if slowdown else str(steps))
         return ProcessSample(
             steps_s=tuple(time_ns / 1e9 for time_ns in answer["steps_ns"]),
             reference_s=tuple(time_ns / 1e9 for time_ns in answer["reference_ns"]),

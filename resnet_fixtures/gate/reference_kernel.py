@@ -33,6 +33,7 @@ class ReferenceKernel:
 
     def __init__(self, graph: FrozenGraph, threads: int, batch_size: int) -> None:
         import tensorflow as tf
+        from tensorflow.core.protobuf import rewriter_config_pb2
 
         from resnet_fixtures.data.dummy import dummy_images
 
@@ -42,8 +43,9 @@ class ReferenceKernel:
         config: Any = tf.compat.v1.ConfigProto(
             intra_op_parallelism_threads=threads, inter_op_parallelism_threads=1, use_per_session_threads=True
         )
-        # which would search 3 s for what to fuse, and find nothing
-        config.graph_options.rewrite_options.disable_meta_optimizer = graph.precision is Precision.INT8
+        rewrites = config.graph_options.rewrite_options
+        rewrites.meta_optimizer_iterations = rewriter_config_pb2.RewriterConfig.ONE
+        rewrites.disable_meta_optimizer = graph.precision is Precision.INT8  # it would search for 3 s and find nothing
         session = tf.compat.v1.Session(graph=tf_graph, config=config)
         self._images: npt.NDArray[Any] = dummy_images(count_images(batch_size), graph.image_size, SEED)
         self._call = session.make_callable(f"{graph.output_name}:0", [f"{graph.input_name}:0"])

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 MIN_WARMUP_STEPS = 2
 MIN_STEPS = 3
-# A process costs its start (5 s) and scatters by 1 % however many steps it runs; a step with its reference costs 1.3 to
-# 2 times its time, and scatters by 6 % (benchmarks/gate/collect.py). The mean of many is most certain for its time where
-# steps = (6 % / 1 %) sqrt(5 s / (1.7 step)): Cochran, Sampling Techniques, 10.6.
-STEP_WORTH_S = 100.0
+# A process costs its start (5 s) and scatters by 1 % however many steps it runs; a step costs 1.3 to 2 times its time,
+# with the reference, and scatters by 10 %, on a quiet machine by 6 % (benchmarks/gate/collect.py). The mean of many is
+# most certain for its time where steps = (10 % / 1 %) sqrt(5 s / (1.7 step)): Cochran, Sampling Techniques, 10.6.
+STEP_WORTH_S = 300.0
 
 
 @dataclass(frozen=True)
@@ -47,16 +47,11 @@ class SampleBudget:
 
 @dataclass(frozen=True)
 class SampleOrder:
-    """What a child runs, its budget, and the embedded graph that is the reference kernel after each step (or None).
-
-    `slowdowns` is for experiments: the steps in turn take so much longer (0.05: 5 % of a step, spent busily inside
-    the timed part). Empty, nothing is added.
-    """
+    """What a child runs, its budget, and the embedded graph that is the reference kernel after each step (or None)."""
 
     child: ChildOrder
     budget: SampleBudget = field(default_factory=SampleBudget)
     reference_file: Path | None = None
-    slowdowns: tuple[float, ...] = ()
 
     def with_absolute_paths(self) -> SampleOrder:
         """Return the order as a process in another folder needs it."""
@@ -78,7 +73,6 @@ class SampleOrder:
             child=ChildOrder.from_json(fields["child"]),
             budget=SampleBudget(**fields["budget"]),
             reference_file=Path(fields["reference_file"]) if fields["reference_file"] else None,
-            slowdowns=tuple(fields["slowdowns"]),
         )
 
 

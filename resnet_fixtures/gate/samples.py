@@ -6,6 +6,7 @@ import math
 import statistics
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -51,15 +52,17 @@ class ProcessSample:
 
     @property
     def log_ratio(self) -> float | None:
-        """Give the median logarithm of each step over the reference beside it; None where there was none.
+        """Give the median logarithm of each step over the references beside it; None where there was none.
 
-        Neighbours in time share what slows the machine, so their ratio varies less than the ratio of the medians.
+        Neighbours in time share what slows the machine, so their ratio varies less than the ratio of the medians. A
+        step is between two references, whose geometric mean is nearer to its own moment than one of them; the first
+        step has only the one after it.
         """
         if not self.reference_s:
             return None
-        return statistics.median(
-            math.log(step_s / reference_s) for step_s, reference_s in zip(self.steps_s, self.reference_s, strict=True)
-        )
+        after = [math.log(time_s) for time_s in self.reference_s]
+        beside = [after[0], *map(statistics.fmean, pairwise(after))]
+        return statistics.median(math.log(step_s) - log_s for step_s, log_s in zip(self.steps_s, beside, strict=True))
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ The values are logarithms of times, so that a difference of them is a ratio: 0.0
 from __future__ import annotations
 
 import bisect
+import itertools
 import math
 from dataclasses import dataclass
 from functools import lru_cache
@@ -39,8 +40,8 @@ def compare_groups(baseline: Sequence[float], run: Sequence[float], confidence: 
     """Compare two groups of independent values by their ranks: Hodges and Lehmann's shift, bounded by Mann and Whitney.
 
     The interval is exact for groups of one shape, whatever it is: one process in ten that the machine treats badly
-    neither moves the estimate nor widens the interval as it does with means. It is too narrow where the smaller group
-    scatters more (docs/gate.md says how often that misleads). Where the counts are too few for the
+    neither moves the estimate nor widens the interval as it does with means. Where a side scatters more than the other,
+    it is widened to Brunner and Munzel's, who allow for that. Where the counts are too few for the
     confidence (5 and 5 have none above 99.2 %), the means are compared by Welch's t, and where one side is a single
     value, with the other side's scatter (Student's t); of two single values there is no interval. `spread` is the
     median absolute deviation from the side's own median, scaled to a normal's standard deviation. An empty side is a
@@ -78,14 +79,24 @@ def compare_pairs(differences: Sequence[float], confidence: float) -> Change:
 def _compare_ranks(baseline: Sequence[float], run: Sequence[float], spread: float, confidence: float) -> Change:
     """Order the differences of all pairs: the middle one is the estimate, and those near the ends are the bounds."""
     differences = sorted(here - there for here in run for there in baseline)
-    cut = _count_cut(len(baseline), len(run), (1 - confidence) / 2)
-    cut95 = _count_cut(len(baseline), len(run), 1 - UPPER_CONFIDENCE)
-    return Change(
-        median(differences),
-        Interval(differences[cut - 1], differences[-cut], confidence),
-        differences[-cut95],
-        spread,
-    )
+    tail = (1 - confidence) / 2
+    interval = Interval(_bound_ranks(baseline, run, tail), -_bound_ranks(run, baseline, tail), confidence)
+    return Change(median(differences), interval, -_bound_ranks(run, baseline, 1 - UPPER_CONFIDENCE), spread)
+
+
+def _bound_ranks(baseline: Sequence[float], run: Sequence[float], tail: float) -> float:
+    """Return the lower bound of the shift: the first difference of a pair below which no shift is likely enough."""
+    differences = sorted(here - there for here in run for there in baseline)
+    cut = _count_cut(len(baseline), len(run), tail)
+    middles = [fmean(pair) for pair in itertools.pairwise(differences[:cut])]
+    return differences[bisect.bisect_right(middles, tail, key=lambda shift: _studentized_tail(baseline, run, shift))]
+
+
+def _studentized_tail(baseline: Sequence[float], run: Sequence[float], shift: float) -> float:
+    """Return how often the run would be so much above a baseline that is shifted, by Brunner and Munzel's test."""
+    from scipy.stats import brunnermunzel
+
+    return float(brunnermunzel(baseline, [value - shift for value in run], alternative="less").pvalue)
 
 
 @lru_cache(maxsize=1024)

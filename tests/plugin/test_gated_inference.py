@@ -63,7 +63,6 @@ def test_processes_are_ordered_what_the_options_say(gate: ToldGate) -> None:
     order = gate.samples.orders[0]
     assert gate.samples.orders == [order] * 80
     assert order.reference_file == gate.graph  # told_samples has it for the embedded graph
-    assert order.slowdowns == ()
     assert (order.budget.steps, order.budget.warmup_steps) == (7, 4)
     child = order.child
     assert (child.graph_file, str(child.precision), child.batch_size) == (gate.graph, "fp32", 8)
