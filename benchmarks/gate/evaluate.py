@@ -4,10 +4,11 @@
 
 A trial draws a baseline and a run from the collected processes of one test, and judges them as the gate would: with its
 looks, and no more processes than its time allows (what each took to start, to warm up, and for the steps and references
-of its condition). The run's processes are taken as they were, or slowed down. Each is drawn from all, with replacement,
-so that there are as many as the gate would start. In one more table all processes are different, and each side is of
-one stretch of time: they are fewer, but have whatever drifts. Beside it the rule of
-`--benchmark-compare-fail=median:5%` judges single processes, every one against every other. The tables are markdown.
+of its condition). The run's processes are taken as they were, or slowed down (computed, where they were collected with
+`--slowdowns 0`). Each is drawn from all, with replacement, so that there are as many as the gate would start. In one
+more table all processes are different, and each side is of one stretch of time: they are fewer, but have whatever
+drifts. Beside it the rule of `--benchmark-compare-fail=median:5%` judges single processes, every one against every
+other. The tables are markdown.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import itertools
 import math
 import statistics
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -70,9 +71,16 @@ class Process:
     start_up_s: float
     facts: Mapping[str, object] = field(repr=False)
 
+    def sample(self, slowdown: float) -> ProcessSample:
+        """Return what was measured under a condition; of one that was not run, the unchanged steps made longer."""
+        if slowdown in self.samples:
+            return self.samples[slowdown]
+        unchanged = self.samples[0.0]
+        return replace(unchanged, steps_s=tuple(step_s * (1 + slowdown) for step_s in unchanged.steps_s))
+
     def duration_s(self, slowdown: float) -> float:
         """Return what the process would have taken, had it run under this condition alone."""
-        sample = self.samples[slowdown]
+        sample = self.sample(slowdown)
         return self.start_up_s + sum(sample.steps_s) + sum(sample.reference_s)
 
 
@@ -88,7 +96,7 @@ class Shelf:
         """Take the next one."""
         process = self.processes.pop()
         self.time_s += process.duration_s(self.slowdown)
-        return process.samples[self.slowdown]
+        return process.sample(self.slowdown)
 
     def clock(self) -> float:
         """Return the seconds so far; with no process left, no time is left either."""
@@ -133,7 +141,7 @@ def describe_spread(processes: Sequence[Process]) -> str:
 
 def _spread_row(group: tuple[tuple[str, int], list[Process]]) -> list[str]:
     test, processes = group
-    sides = [[one.samples[0.0] for one in processes if one.is_busy is is_busy] for is_busy in (False, True)]
+    sides = [[one.sample(0.0) for one in processes if one.is_busy is is_busy] for is_busy in (False, True)]
     raw = [[sample.log_step for sample in side] for side in sides]
     ratio = [[sample.log_ratio or 0.0 for sample in side] for side in sides]
     step_s = math.exp(statistics.median([*raw[0], *raw[1]]))
@@ -171,6 +179,7 @@ def describe_experiment(
         name = "as before" if is_one_kind else "another than before"
         rows.append(["**all**", name, str(counts.total()), *_shares(counts), "", ""])
     title = f"Slowed by {experiment.slowdown:.0%}" if experiment.slowdown else "Nothing changed"
+    title += "" if all(experiment.slowdown in process.samples for process in processes) else " (computed)"
     title += ", all processes different" if experiment.is_disjoint else ""
     time = f"{experiment.times * DEFAULT_MAX_TIME_S:g} s for each side of a test"
     return "\n".join(["", f"## {title}, {time}", "", *format_table(header, rows)])
@@ -210,7 +219,7 @@ class Scene:
         """Say how many pairs of single processes pytest-benchmark's rule would fail."""
         baseline, run = ([one for one in self.members if one.is_busy in side] for side in self.sides)
         fails = [
-            math.exp(there.samples[self.experiment.slowdown].log_step - here.samples[0.0].log_step) - 1 > RAW_LIMIT
+            math.exp(there.sample(self.experiment.slowdown).log_step - here.sample(0.0).log_step) - 1 > RAW_LIMIT
             for here, there in itertools.product(baseline, run)
             if here is not there
         ]
