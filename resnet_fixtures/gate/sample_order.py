@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 MIN_WARMUP_STEPS = 2
 MIN_STEPS = 3
 # A process costs its start (5 s) and scatters by 1 % however many steps it runs; a step costs 1.3 to 2 times its time,
-# with the reference, and scatters by 10 %, on a quiet machine by 6 % (benchmarks/gate/collect.py). The mean of many is
-# most certain for its time where steps = (10 % / 1 %) sqrt(5 s / (1.7 step)): Cochran, Sampling Techniques, 10.6.
-STEP_WORTH_S = 300.0
+# with the reference, and scatters by 6 %, on a noisy machine by 14 % (benchmarks/gate/collect.py). The mean of many is
+# most certain for its time where steps = (12 % / 1 %) sqrt(5 s / (1.8 step)): Cochran, Sampling Techniques, 10.6.
+STEP_WORTH_S = 400.0
 
 
 @dataclass(frozen=True)
 class SampleBudget:
     """How long one process warms up and measures.
 
-    The warm-ups end with their count or their time, which does not count the references between them; who asks for
-    fewer steps gets fewer.
+    The warm-ups end with their count or their time, which does not count the references between them. `steps` are the
+    most: who asks for fewer gets fewer.
     """
 
     warmup_steps: int = 10
     warmup_time_s: float = 0.3
-    steps: int = 50
+    steps: int = 200
 
     def needs_warmup(self, warmup_s: Sequence[float]) -> bool:
         """Tell whether one more warm-up is due after these, in seconds."""

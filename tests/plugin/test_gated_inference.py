@@ -13,6 +13,7 @@ import pytest
 
 from resnet_fixtures.gate.fresh_process import THIS_INTERPRETER
 from resnet_fixtures.gate.run_file import read_run
+from resnet_fixtures.gate.sample_order import SampleBudget
 from resnet_fixtures.gate.samples import Entry, Metric, ProcessSample
 from resnet_fixtures.gated_inference import join_samples
 from tests.plugin.conftest import SUITE_SIDE, TESTS
@@ -67,6 +68,11 @@ def test_processes_are_ordered_what_the_options_say(gate: ToldGate) -> None:
     child = order.child
     assert (child.graph_file, str(child.precision), child.batch_size) == (gate.graph, "fp32", 8)
     assert (len(child.plan.cpus), child.images_file) == (1, None)
+
+
+def test_processes_run_more_steps_where_nobody_counts_them(gate: ToldGate) -> None:
+    gate("--gate-update", "--warmup-steps=10", "--batch-size=8", tests=[PERF])
+    assert gate.samples.orders[0].budget == SampleBudget()
 
 
 def test_real_images_are_handed_on(

@@ -57,11 +57,11 @@ def test_warm_ups_end_with_their_count_or_their_time(budget: SampleBudget, step_
 @pytest.mark.parametrize(
     ("budget", "step_s", "steps"),
     [
-        (SampleBudget(), 0.001, 50),
-        (SampleBudget(), 0.12, 50),
-        (SampleBudget(), 0.75, 20),
-        (SampleBudget(), 3.0, 10),
-        (SampleBudget(), 300.0, MIN_STEPS),
+        (SampleBudget(), 0.001, 200),
+        (SampleBudget(), 0.01, 200),
+        (SampleBudget(), 0.16, 50),
+        (SampleBudget(), 4.0, 10),
+        (SampleBudget(), 400.0, MIN_STEPS),
         (SampleBudget(steps=20), 0.001, 20),
         (SampleBudget(steps=2), 5.0, 2),
     ],
