@@ -96,6 +96,8 @@ def _studentized_tail(baseline: Sequence[float], run: Sequence[float], shift: fl
     """Return how often the run would be so much above a baseline that is shifted, by Brunner and Munzel's test."""
     from scipy.stats import brunnermunzel
 
+    if min(run) - shift > max(baseline):  # all of it above all: their statistic has no end
+        return 0.0
     return float(brunnermunzel(baseline, [value - shift for value in run], alternative="less").pvalue)
 
 

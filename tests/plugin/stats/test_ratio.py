@@ -140,6 +140,13 @@ def test_bounds_are_those_of_scipy_s_brunner_and_munzel_where_one_side_scatters_
         assert min(tails) <= 0.001 < max(tails)
 
 
+def test_values_that_are_written_twice_are_compared_too() -> None:
+    baseline, run = [0.0] * 10 + [0.01] * 10, [0.05] * 10
+    change = compare_groups(baseline, run, 0.99)
+    assert change.interval is not None
+    assert 0.04 <= change.interval.low <= change.estimate <= change.interval.high <= 0.05
+
+
 def test_more_processes_narrow_the_interval_at_every_count() -> None:
     values = [0.01 if index % 2 else -0.01 for index in range(40)]
     widths = []
