@@ -37,3 +37,15 @@ def test_only_given_graphs_are_given(fp32_graph: tf.compat.v1.GraphDef, write: G
 def test_a_given_graph_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"absent\.pb cannot be read"):
         GraphStore({Precision.BF16: tmp_path / "absent.pb"}, announce).graph(Precision.BF16)
+
+
+def test_embedded_graph_is_there_beside_a_given_one(
+    fp32_graph: tf.compat.v1.GraphDef, write: GraphWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedded = tmp_path / "embedded.pb"
+    embedded.write_bytes(fp32_graph.SerializeToString())
+    monkeypatch.setattr("resnet_fixtures.graph.store.embedded_graph_file", lambda precision, announce: embedded)
+    given = GraphStore({Precision.FP32: write(fp32_graph)}, announce)
+    assert given.embedded_graph(Precision.FP32).origin == str(embedded) != given.graph(Precision.FP32).origin
+    store = GraphStore({}, announce)
+    assert store.graph(Precision.FP32) is store.embedded_graph(Precision.FP32)
