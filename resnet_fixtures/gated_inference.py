@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from resnet_fixtures.gate_options import GateMode
 from resnet_fixtures.gating import Gate, tolerance_fact
-from resnet_fixtures.timing.measurement import Measurement, StepBudget
+from resnet_fixtures.timing.measurement import Measurement
 from resnet_fixtures.timing.replay import replay
 
 if TYPE_CHECKING:
@@ -90,10 +90,8 @@ class GatedInference:
     def _order(self, child: ChildOrder, reference_file: Path | None = None) -> SampleOrder:
         from resnet_fixtures.gate.sample_order import SampleBudget, SampleOrder
 
-        asked = self.suite.options.budget
-        budget = SampleBudget(asked.warmup_steps)
-        if asked.steps != StepBudget.steps:  # --steps was given
-            budget = replace(budget, steps=asked.steps)
+        options = self.suite.options
+        budget = SampleBudget(options.budget.warmup_steps, steps=options.steps or SampleBudget.steps)
         return SampleOrder(child, budget, reference_file)
 
 

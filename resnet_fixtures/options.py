@@ -42,6 +42,7 @@ class Options:
     data_location: Path | None
     batch_sizes: tuple[int, ...] | None
     budget: StepBudget
+    steps: int | None
     threads: ThreadRequest
     cores_per_instance: int | Literal["socket"] | None
     accuracy_only: bool
@@ -109,7 +110,10 @@ def _add_timing_options(group: pytest.OptionGroup) -> None:
         help="steps before the measured ones (default %(default)s)",
     )
     group.addoption(
-        "--steps", type=parse_positive, default=budget.steps, metavar="N", help="measured steps (default %(default)s)"
+        "--steps",
+        type=parse_positive,
+        metavar="N",
+        help=f"measured steps (default {budget.steps}; under the gate as many of a process as teach most)",
     )
     group.addoption(
         "--max-time", type=parse_seconds, default=budget.max_time_s, metavar="SECONDS",
@@ -141,7 +145,8 @@ def read_options(config: pytest.Config) -> Options:
         in_graphs=tuple(get("--in-graph")),
         data_location=get("--data-location"),
         batch_sizes=get("--batch-size"),
-        budget=StepBudget(get("--warmup-steps"), get("--steps"), get("--max-time")),
+        budget=StepBudget(get("--warmup-steps"), get("--steps") or StepBudget.steps, get("--max-time")),
+        steps=get("--steps"),
         threads=ThreadRequest(
             socket_id=get("--socket-id"),
             num_cores=get("--num-cores"),

@@ -2,8 +2,8 @@
 
 A process runs its steps four times over: as they are, and with extra work of 2, 3 and 5 % of a step inside the timed
 part (`--slowdowns 0` takes unchanged steps alone), in another order each time. Every other process of a test has a busy
-neighbour, which takes one of its CPUs for random spells. Each process is a line of JSON; a further call
-appends to the file, those that have the fewest processes first.
+neighbour, which takes one of its CPUs for random spells. Each process is a line of JSON; a further call appends to the
+file, those that have the fewest processes first.
 
     python -m benchmarks.gate.collect --out samples.jsonl --max-time 2400
 """
@@ -71,7 +71,7 @@ def main() -> None:
     while time.monotonic() < end_s:
         case = min(cases, key=lambda case: done[case])
         child = ChildOrder(graphs[case.precision], case.precision, plan, case.batch_size)
-        sample = collect(case, child, options.slowdowns, number=done.total())
+        sample = collect(case, child, options.slowdowns, number=done[case])
         append(options.out, {**describe(case), **sample, "facts": facts})
         done[case] += 1
         print(f"{done.total()}: {case.precision} batch {case.batch_size} {'busy' if case.is_busy else 'idle'}")
@@ -111,7 +111,7 @@ def append(path: Path, content: object) -> None:
 
 
 def collect(case: Case, child: ChildOrder, slowdowns: Sequence[float], number: int) -> dict[str, object]:
-    """Sample one process; `number` seeds the neighbour and chooses the order of the slowdowns."""
+    """Sample one process; `number`, its own of its case, seeds the neighbour and chooses the order of slowdowns."""
     orders = list(itertools.permutations(slowdowns))
     turns = orders[7 * number % len(orders)]  # 7, so that those in turn differ in their first
     order = SampleOrder(child, reference_file=child.graph_file)

@@ -73,6 +73,8 @@ def test_processes_are_ordered_what_the_options_say(gate: ToldGate) -> None:
 def test_processes_run_more_steps_where_nobody_counts_them(gate: ToldGate) -> None:
     gate("--gate-update", "--warmup-steps=10", "--batch-size=8", tests=[PERF])
     assert gate.samples.orders[0].budget == SampleBudget()
+    gate("--gate-update", "--steps=50", "--batch-size=8", tests=[PERF])
+    assert gate.samples.orders[-1].budget.steps == 50  # the number of ungated runs, but asked for
 
 
 def test_real_images_are_handed_on(
