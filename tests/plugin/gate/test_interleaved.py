@@ -101,8 +101,8 @@ def test_second_side_starts_when_the_first_is_ready(make_side: Callable[..., Sid
 @pytest.mark.parametrize(
     ("budget", "step_s", "turns", "steps"),
     [
-        (SampleBudget(), 0.02, 8, 7),  # 50 steps: turns of some 0.15 s
-        (SampleBudget(), 0.0001, 2, 25),  # never fewer than two turns, or the order would not balance
+        (SampleBudget(steps=50), 0.02, 8, 7),  # turns of some 0.15 s
+        (SampleBudget(steps=50), 0.0001, 2, 25),  # never fewer than two turns, or the order would not balance
         (SampleBudget(steps=4), 1.5, 4, 1),
         (SampleBudget(steps=1), 1.5, 2, 1),
     ],
