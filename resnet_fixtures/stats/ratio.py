@@ -6,7 +6,6 @@ The values are logarithms of times, so that a difference of them is a ratio: 0.0
 from __future__ import annotations
 
 import bisect
-import itertools
 import math
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,8 +17,12 @@ from resnet_fixtures.stats.summary import Interval
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
+    import numpy.typing as npt
+
 UPPER_CONFIDENCE = 0.95
 MIN_SPREAD = 1e-9  # no clock tells times so near to each other: less is rounding, or one value written many times
+SHIFTS_AT_ONCE = 32
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ def compare_pairs(differences: Sequence[float], confidence: float) -> Change:
 
 def _compare_ranks(baseline: Sequence[float], run: Sequence[float], spread: float, confidence: float) -> Change:
     """Order the differences of all pairs: the middle one is the estimate, and those near the ends are the bounds."""
-    differences = sorted(here - there for here in run for there in baseline)
+    differences = [here - there for here in run for there in baseline]
     tail = (1 - confidence) / 2
     interval = Interval(_bound_ranks(baseline, run, tail), -_bound_ranks(run, baseline, tail), confidence)
     return Change(median(differences), interval, -_bound_ranks(run, baseline, 1 - UPPER_CONFIDENCE), spread)
@@ -86,19 +89,33 @@ def _compare_ranks(baseline: Sequence[float], run: Sequence[float], spread: floa
 
 def _bound_ranks(baseline: Sequence[float], run: Sequence[float], tail: float) -> float:
     """Return the lower bound of the shift: the first difference of a pair below which no shift is likely enough."""
-    differences = sorted(here - there for here in run for there in baseline)
+    import numpy as np
+
+    differences = np.sort(np.subtract.outer(run, baseline), axis=None)
     cut = _count_cut(len(baseline), len(run), tail)
-    middles = [fmean(pair) for pair in itertools.pairwise(differences[:cut])]
-    return differences[bisect.bisect_right(middles, tail, key=lambda shift: _studentized_tail(baseline, run, shift))]
+    middles = (differences[: cut - 1] + differences[1:cut]) / 2
+    first, end = 0, len(middles)
+    while first < end:  # a bisection with many probes in a call, because a call of SciPy's costs as much as they do
+        probes = np.unique(np.linspace(first, end - 1, SHIFTS_AT_ONCE).astype(int))
+        likely = np.flatnonzero(_studentized_tails(baseline, run, middles[probes]) > tail)
+        found = likely[0] if len(likely) else len(probes)
+        first, end = (probes[found - 1] + 1 if found else first), (probes[found] if len(likely) else end)
+    return float(differences[first])
 
 
-def _studentized_tail(baseline: Sequence[float], run: Sequence[float], shift: float) -> float:
-    """Return how often the run would be so much above a baseline that is shifted, by Brunner and Munzel's test."""
+def _studentized_tails(
+    baseline: Sequence[float], run: Sequence[float], shifts: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Return how often the run would be so much above a baseline with each of the shifts, by Brunner and Munzel."""
+    import numpy as np
     from scipy.stats import brunnermunzel
 
-    if min(run) - shift > max(baseline):  # all of it above all: their statistic has no end
-        return 0.0
-    return float(brunnermunzel(baseline, [value - shift for value in run], alternative="less").pvalue)
+    shifted = np.subtract.outer(run, shifts).T
+    apart = shifted.min(axis=1) > max(baseline)  # all of it above all: their statistic has no end
+    tails = np.zeros(len(shifts))
+    if not apart.all():
+        tails[~apart] = brunnermunzel([baseline], shifted[~apart], alternative="less", axis=1).pvalue
+    return tails
 
 
 @lru_cache(maxsize=1024)
