@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from resnet_fixtures.errors import RunError
 from resnet_fixtures.stats.summary import Interval, images_per_s_interval
-from resnet_fixtures.timing.measurement import Measurement, describe_cut, plan_steps
+from resnet_fixtures.timing.measurement import MIN_STEPS, Measurement, describe_cut, plan_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,41 +42,59 @@ def measure(
 ) -> Measurement:
     """Time as many steps as the warm-ups left time for, each one round of the benchmark.
 
-    The warm-ups have been run before, because `pedantic` throws the times of its own away. `on_step` hears each
-    step's number (from 1, the warm-ups counted in) and seconds, outside the timed part. A disabled benchmark is a
-    RunError: nothing passes without a measurement.
+    The warm-ups have been run before, because `pedantic` throws the times of its own away. Where the steps turn out
+    longer than the warm-ups, they end with the time. `on_step` hears each step's number (from 1, the warm-ups counted
+    in) and seconds, outside the timed part. A disabled benchmark is a RunError: nothing passes without a measurement.
     """
     if not benchmark.enabled:
         raise RunError(
             "pytest-benchmark is disabled, so nothing would be measured: leave --benchmark-disable and -n out."
         )
-    rounds = plan_steps(warmup, budget)
-    report = on_step and StepReport(benchmark, len(warmup.seconds), on_step)
-    benchmark.pedantic(step, setup=report, rounds=rounds, iterations=1)
-    if report:
-        report()
+    between_steps = BetweenSteps(benchmark, warmup, budget, on_step)
+    with suppress(TimeIsOver):
+        benchmark.pedantic(step, setup=between_steps, rounds=plan_steps(warmup, budget), iterations=1)
+        between_steps.report()
+    steps_s = tuple(benchmark.stats.stats.data)
     return Measurement(
         batch_size=batch_size,
         warmup_s=warmup.seconds,
-        steps_s=tuple(benchmark.stats.stats.data),
-        cut=describe_cut(budget, len(warmup.seconds), rounds),
+        steps_s=steps_s,
+        cut=describe_cut(budget, len(warmup.seconds), len(steps_s)),
     )
 
 
-class StepReport:
-    """Tells each round's time once it is over: called before the next round, and after the last."""
+class TimeIsOver(BaseException):
+    """Ends `pedantic` between two rounds, which are kept; of an Exception it would say that the benchmark failed."""
+
+
+class BetweenSteps:
+    """Called before each round, outside of its timed part: tells the last one's time, and ends them with the budget."""
 
     def __init__(
-        self, benchmark: PedanticBenchmark, warmup_steps: int, on_step: Callable[[int, float], object]
+        self,
+        benchmark: PedanticBenchmark,
+        warmup: WarmUp,
+        budget: StepBudget,
+        on_step: Callable[[int, float], object] | None,
     ) -> None:
         self._benchmark = benchmark
-        self._warmup_steps = warmup_steps
+        self._warmup_steps = len(warmup.seconds)
+        self._left_s = budget.max_time_s - sum(warmup.seconds)
         self._on_step = on_step
 
     def __call__(self) -> None:
+        """Raise TimeIsOver where the last round took the rest of the time, and there are MIN_STEPS."""
+        self.report()
+        if self._left_s <= 0 and len(self._benchmark.stats.stats.data) >= MIN_STEPS:
+            raise TimeIsOver
+
+    def report(self) -> None:
         """Tell the last round's time, if there has been one."""
         times_s = self._benchmark.stats.stats.data
-        if times_s:
+        if not times_s:
+            return
+        self._left_s -= times_s[-1]
+        if self._on_step:
             self._on_step(self._warmup_steps + len(times_s), times_s[-1])
 
 

@@ -1,13 +1,14 @@
-"""Run a part of these tests in a second pytest process, beside the rest: most of them use one core or wait.
+"""Run two parts of these tests in pytest processes of their own, beside the rest: most use one core or wait.
 
-Where a run has tests of both parts, the second process starts with the first of them, and its reports are given out
-after the others, before any test that lies elsewhere: nothing is timed meanwhile. A test that it did not report on
+Where a run has tests of a part and others, the part's process starts with the first of them, and its reports are given
+out after the others, before any test that lies elsewhere: nothing is timed meanwhile. A test that it did not report on
 fails. The hooks are the conftest's.
 """
 
 from __future__ import annotations
 
 import fcntl
+import itertools
 import json
 import os
 import re
@@ -27,17 +28,21 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 HERE = "tests/plugin/"
-PARTS = (f"{HERE}test_documentation.py", f"{HERE}training/")  # about half of the time
-SECOND = pytest.StashKey["SecondProcess"]()
-PIPE = "SECOND_PYTEST_PIPE"  # the variable that names the second process' end of it
-ITEMS = "SECOND_PYTEST_ITEMS"  # and the one that names the file of its items
+# The parts and the rest take about a third of the time each.
+PARTS = (
+    (f"{HERE}test_documentation.py", f"{HERE}stats/"),
+    (f"{HERE}training/", f"{HERE}gate/"),
+)
+BESIDE = pytest.StashKey["list[SideProcess]"]()
+PIPE = "SIDE_PYTEST_PIPE"  # the variable that names a side process' end of it
+ITEMS = "SIDE_PYTEST_ITEMS"  # and the one that names the file of its items
 PLAIN = re.compile(r"[^-].*|-[qvx]+|-r\w+|--(durations|durations-min|junit-?xml|tb|maxfail|color|max-time)=.*")
 PIPE_BYTES = 1 << 20
 PATIENCE_S = 600.0
 SHOWN_CHARACTERS = 2000
 
 
-class SecondProcess:
+class SideProcess:
     """A pytest process for some items: started once, asked for the reports of each."""
 
     def __init__(self, config: pytest.Config, items: Sequence[pytest.Item]) -> None:
@@ -49,6 +54,7 @@ class SecondProcess:
         self._items = tempfile.NamedTemporaryFile("w", suffix=".json")  # noqa: SIM115
         json.dump(sorted(self.items), self._items)
         self._items.flush()
+        self.is_silent = False
         self._pipe = -1  # a pipe, because some tests limit what a file may hold
         self._unread = b""
         self._told: dict[str, list[pytest.TestReport]] = {}
@@ -73,10 +79,24 @@ class SecondProcess:
         )
         os.close(theirs)
 
-    def listen(self, timeout_s: float = 0.0) -> bool:
-        """Take what it has told; False where it will tell no more."""
-        if not select.select([self._pipe], [], [], timeout_s)[0]:
-            return True
+    def has_told(self, item: pytest.Item) -> bool:
+        """Tell whether the last report of an item is here."""
+        return any(report.when == "teardown" for report in self._told.get(item.nodeid, []))
+
+    def reports(self, item: pytest.Item) -> list[pytest.TestReport]:
+        """Return the reports of an item; a failure is among them where they did not come."""
+        told = self._told.setdefault(item.nodeid, [])
+        if self.has_told(item):
+            return told
+        missing = f"the pytest process beside this one did not report on it; its last words: {self._last_words()}"
+        return [*told, pytest.TestReport(item.nodeid, item.location, {}, "failed", missing, "call")]
+
+    def fileno(self) -> int:
+        """Return what `select` asks for."""
+        return self._pipe
+
+    def hear(self) -> None:
+        """Take what it has told; nothing is told by one that has ended."""
         heard = os.read(self._pipe, PIPE_BYTES)
         *lines, self._unread = (self._unread + heard).split(b"\n")
         for line in lines:
@@ -84,16 +104,7 @@ class SecondProcess:
                 config=self._config, data=with_tuples(json.loads(line))
             )
             self._told.setdefault(report.nodeid, []).append(report)
-        return bool(heard)
-
-    def reports(self, item: pytest.Item) -> list[pytest.TestReport]:
-        """Wait for the reports of an item; a failure is among them where they do not come."""
-        told = self._told.setdefault(item.nodeid, [])
-        while not any(report.when == "teardown" for report in told):
-            if not self.listen(PATIENCE_S):
-                missing = f"the second pytest process did not report on it; its last words: {self._last_words()}"
-                return [*told, pytest.TestReport(item.nodeid, item.location, {}, "failed", missing, "call")]
-        return told
+        self.is_silent = not heard
 
     def wait(self) -> None:
         """Wait for its end; nothing is timed before."""
@@ -135,45 +146,57 @@ def with_tuples(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def plan(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Choose the items of the second process and put them behind the others of this folder."""
+    """Choose the items of the processes beside and put them behind the others of this folder."""
     ours = [item for item in items if item.nodeid.startswith(HERE)]
-    beside = [item for item in ours if item.nodeid.startswith(PARTS)]
+    parts = [[item for item in ours if item.nodeid.startswith(part)] for part in PARTS]
+    beside = list(itertools.chain(*parts))
     first = next((number for number, item in enumerate(items) if item in ours), 0)
     is_together = items[first : first + len(ours)] == ours
     if not is_together or len(beside) in (0, len(ours)) or not is_possible(config):
         return
     items[first : first + len(ours)] = [item for item in ours if item not in beside] + beside
-    config.stash[SECOND] = SecondProcess(config, beside)
+    config.stash[BESIDE] = [SideProcess(config, part) for part in parts if part]
 
 
 def is_possible(config: pytest.Config) -> bool:
-    """Tell whether a second process has a core, and the first was given no option that it would have to know."""
+    """Tell whether there is a second core, and this process was given no option that the others would have to know."""
     given = [*config.invocation_params.args, *shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))]
     is_plain = all(PLAIN.fullmatch(argument) for argument in given)
     return is_plain and PIPE not in os.environ and len(os.sched_getaffinity(0)) > 1
 
 
 def run(config: pytest.Config, item: pytest.Item, nextitem: pytest.Item | None) -> bool:
-    """Start the second process if there is one, and give out the reports of an item that is its; tell whether it is."""
-    second = config.stash.get(SECOND, None)
-    if second is None or not item.nodeid.startswith(HERE):  # pytest asks for every item of the run
+    """Start the processes beside if there are any, and give out their reports of an item; tell whether it is theirs."""
+    processes = config.stash.get(BESIDE, [])
+    if not item.nodeid.startswith(HERE):  # pytest asks for every item of the run
         return False
-    second.start()
-    if item.nodeid not in second.items:
-        second.listen()
+    for process in processes:
+        process.start()
+    listen(processes, 0.0)
+    owner = next((process for process in processes if item.nodeid in process.items), None)
+    if owner is None:
         return False
+    while not owner.has_told(item) and not owner.is_silent and listen(processes, PATIENCE_S):
+        pass
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-    for report in second.reports(item):
+    for report in owner.reports(item):
         item.ihook.pytest_runtest_logreport(report=report)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
-    if nextitem is None or nextitem.nodeid not in second.items:
-        second.wait()
+    if nextitem is None or nextitem.nodeid not in owner.items:
+        owner.wait()
     item.session._setupstate.teardown_exact(nextitem)  # what the tests before set up and share with this one's folder
     return True
 
 
+def listen(processes: Sequence[SideProcess], timeout_s: float) -> bool:
+    """Take what the processes have told, so that none waits for a full pipe; False where none told anything in time."""
+    heard = select.select([process for process in processes if not process.is_silent], [], [], timeout_s)[0]
+    for process in heard:
+        process.hear()
+    return bool(heard)
+
+
 def end(config: pytest.Config) -> None:
-    """End the second process, if there is one."""
-    second = config.stash.get(SECOND, None)
-    if second:
-        second.end()
+    """End the processes beside, if there are any."""
+    for process in config.stash.get(BESIDE, []):
+        process.end()

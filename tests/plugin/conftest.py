@@ -39,18 +39,18 @@ QUICK = ("--warmup-steps", "3", "--steps", "10")
 
 @pytest.hookimpl(trylast=True)  # of what is selected
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave a part of these tests to a second process."""
+    """Leave parts of these tests to processes of their own."""
     beside.plan(config, items)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-    """Give out what the second process has found about its tests."""
+    """Give out what the processes beside have found about their tests."""
     return beside.run(item.config, item, nextitem) or None
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """End the second process."""
+    """End the processes beside."""
     beside.end(config)
 
 

@@ -1,4 +1,4 @@
-"""The second process' side of beside.py: a pytest plugin that runs the items of a list and tells their reports."""
+"""The other side of beside.py: a pytest plugin that runs the items of a list and tells their reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The second pytest process of these tests: what it finds is what one process would have found."""
+"""The pytest processes beside this one: what they find is what one process would have found."""
 
 from __future__ import annotations
 
@@ -45,6 +45,11 @@ def test_skips(): pass
 def broken(): raise ValueError("no fixture")
 def test_errs(broken): pass
 """
+THIRD = """
+import os
+def test_third(): open("third", "w").write(str(os.getpid()))
+"""
+PROCESSES = ("first", "second", "third")
 BEFORE = """
 import subprocess, os
 def test_nothing_has_started():
@@ -53,13 +58,14 @@ def test_nothing_has_started():
 """
 ELSEWHERE = """
 from pathlib import Path
-def test_nothing_runs_beside(): assert not Path("/proc", Path("second").read_text()).exists()
+def test_nothing_runs_beside():
+    assert not any(Path("/proc", Path(name).read_text()).exists() for name in ("second", "third"))
 """
 
 
 @pytest.fixture
 def run_parts(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Callable[..., pytest.RunResult]:
-    """Run pytest on folders like these, with a test of the second part that has this content."""
+    """Run pytest on folders like these, with a test of one of the parts that has this content."""
     for name in (PIPE, ITEMS):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
@@ -69,6 +75,7 @@ def run_parts(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Cal
             "tests/accuracy/test_0.py": BEFORE,
             "tests/plugin/conftest.py": CONFTEST,
             "tests/plugin/test_a.py": FIRST,
+            "tests/plugin/stats/test_d.py": THIRD,
             "tests/plugin/training/test_b.py": second,
             "tests/training/test_c.py": ELSEWHERE,
         }
@@ -88,25 +95,25 @@ def test_outcomes_are_given_out_before_what_lies_elsewhere(
     pytester: pytest.Pytester, run_parts: Callable[..., pytest.RunResult]
 ) -> None:
     result = run_parts(SECOND, "-rs", "--junit-xml=out.xml")
-    result.assert_outcomes(passed=4, failed=1, skipped=1, errors=1)
+    result.assert_outcomes(passed=5, failed=1, skipped=1, errors=1)
     result.stdout.fnmatch_lines_random(
         ["*AssertionError: assert 'one' == 'other'", "*no fixture", "SKIPPED * not here"]
     )
-    assert (pytester.path / "first").read_text() != (pytester.path / "second").read_text()
-    assert 'tests="7"' in (pytester.path / "out.xml").read_text()
+    assert len({(pytester.path / name).read_text() for name in PROCESSES}) == 3
+    assert 'tests="8"' in (pytester.path / "out.xml").read_text()
 
 
 @NEEDS_TWO_CORES
 def test_a_test_that_was_not_reported_on_fails(run_parts: Callable[..., pytest.RunResult]) -> None:
     result = run_parts("import os\ndef test_told(): pass\ndef test_dies(): os._exit(3)\ndef test_lost(): pass")
-    result.assert_outcomes(passed=3, failed=3)
+    result.assert_outcomes(passed=4, failed=3)
 
 
 def test_with_other_options_one_process_runs_all(
     pytester: pytest.Pytester, run_parts: Callable[..., pytest.RunResult]
 ) -> None:
-    run_parts(SECOND, "-k", "first or passes").assert_outcomes(passed=2, deselected=5)
-    assert (pytester.path / "first").read_text() == (pytester.path / "second").read_text()
+    run_parts(SECOND, "-k", "first or passes or third").assert_outcomes(passed=3, deselected=5)
+    assert len({(pytester.path / name).read_text() for name in PROCESSES}) == 1
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,16 @@ def test_budget_cuts_and_says_so() -> None:
     )
 
 
+@pytest.mark.parametrize(("max_time_s", "steps"), [(26, 50), (20.4, 40), (3.4, 10)])
+def test_steps_that_grow_longer_end_with_the_time_but_never_before_the_tenth(max_time_s: float, steps: int) -> None:
+    budget, heard = StepBudget(warmup_steps=4, max_time_s=max_time_s), list[int]()
+    warmup = WarmUp((0.1,) * 4, None)  # the steps take 0.5 s
+    measurement = measure(ScriptedBenchmark(), Step(), 1, budget, warmup, lambda number, _: heard.append(number))
+    assert len(measurement.steps_s) == steps
+    assert heard == list(range(5, 5 + steps))
+    assert (measurement.cut is None) == (steps == 50)
+
+
 def test_disabled_benchmark_is_refused_before_the_first_step() -> None:
     step = Step()
     with pytest.raises(RuntimeError, match="pytest-benchmark is disabled, so nothing would be measured"):
@@ -119,6 +129,17 @@ ACCEPTANCE = """
         assert (len(measurement.warmup_s), len(measurement.steps_s), len(calls)) == (3, 30, 33)
         record(benchmark, measurement, {"mode": "batch"})
 """
+GROWING = """
+    import time
+    from resnet_fixtures.timing.benchmark_adaptor import measure, record
+    from resnet_fixtures.timing.measurement import StepBudget, warm_up
+
+    def test_step(benchmark):
+        times_s = iter([0.0] * 3 + [0.03] * 30)
+        budget = StepBudget(warmup_steps=3, steps=30, max_time_s=0.2)
+        step = lambda: time.sleep(next(times_s))
+        record(benchmark, measure(benchmark, step, 4, budget, warm_up(step, budget)), {})
+"""
 
 
 @pytest.fixture
@@ -145,6 +166,14 @@ def test_real_benchmark_fixture_keeps_rounds_and_fields(suite: pytest.Pytester) 
     assert info["latency_p90_upper_s"] == result["stats"]["max"]
     assert info["images_per_s"] == pytest.approx(4 / result["stats"]["median"])
     assert "latency_p99_s" not in info
+
+
+def test_real_benchmark_fixture_keeps_rounds_that_ended_with_the_time(suite: pytest.Pytester) -> None:
+    suite.makepyfile(GROWING)
+    run(suite, "--benchmark-json=out.json").assert_outcomes(passed=1)
+    [result] = json.loads((suite.path / "out.json").read_text())["benchmarks"]
+    assert (result["stats"]["rounds"], result["extra_info"]["steps"]) == (10, 10)
+    assert result["extra_info"]["cut"].startswith("--max-time 0.2 s cut the steps from 30 to 10")
 
 
 def test_disabled_real_benchmark_never_passes(suite: pytest.Pytester) -> None:
