@@ -3,12 +3,13 @@
     python -m benchmarks.gate.evaluate samples.jsonl
 
 A trial draws a baseline and a run from the collected processes of one test, and judges them as the gate would: with its
-looks, and no more processes than its time allows (what each took to start, to warm up, and for the steps and references
-of its condition). The run's processes are taken as they were, or slowed down (computed, where they were collected with
-`--slowdowns 0`). Each is drawn from all, with replacement, so that there are as many as the gate would start. In one
-more table all processes are different, and each side is of one stretch of time: they are fewer, but have whatever
-drifts. Beside it the rule of `--benchmark-compare-fail=median:5%` judges single processes, every one against every
-other. The tables are markdown.
+looks, and no more processes than its time allows (what each took to start, to warm up, and for its steps and
+references). The run's processes are taken as they were, or with each unchanged step made longer. Each is drawn from
+all, with replacement, so that there are as many as the gate would start, and both sides of a trial differ by the
+slowdown and chance alone: steps that were slowed down in fact are of another time, and of a few processes they differ
+by that too. What extra work inside the step showed has a table of its own. In one more table all processes are
+different, and each side is of one stretch of time: they are fewer, but have whatever drifts. Beside it the rule of
+`--benchmark-compare-fail=median:5%` judges single processes, every one against every other. The tables are markdown.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ EXPERIMENTS = (
 
 @dataclass(frozen=True)
 class Process:
-    """One line of the file: a process of a test, its samples by slowdown, and what each took in all, in seconds."""
+    """One line of the file: a process of a test, its samples by the extra work inside the step, and its start-up."""
 
     test: tuple[str, int]  # precision and batch size
     is_busy: bool
@@ -72,14 +73,12 @@ class Process:
     facts: Mapping[str, object] = field(repr=False)
 
     def sample(self, slowdown: float) -> ProcessSample:
-        """Return what was measured under a condition; of one that was not run, the unchanged steps made longer."""
-        if slowdown in self.samples:
-            return self.samples[slowdown]
+        """Return the unchanged steps, each longer by a share."""
         unchanged = self.samples[0.0]
         return replace(unchanged, steps_s=tuple(step_s * (1 + slowdown) for step_s in unchanged.steps_s))
 
     def duration_s(self, slowdown: float) -> float:
-        """Return what the process would have taken, had it run under this condition alone."""
+        """Return what the process would have taken, had it run its steps so much longer, and no others."""
         sample = self.sample(slowdown)
         return self.start_up_s + sum(sample.steps_s) + sum(sample.reference_s)
 
@@ -112,6 +111,7 @@ def main() -> None:
     options = parser.parse_args()
     processes = [read_process(line) for path in options.samples for line in read_lines(path)]
     print(describe_spread(processes))
+    print(describe_extra_work(processes))
     for experiment in EXPERIMENTS:
         print(describe_experiment(processes, experiment, options.trials, np.random.default_rng(options.seed)))
 
@@ -150,6 +150,24 @@ def _spread_row(group: tuple[tuple[str, int], list[Process]]) -> list[str]:
     return [_name(test), counts, f"{step_s * 1e3:.1f}", *spreads, _shift(*raw), _shift(*ratio)]
 
 
+def describe_extra_work(processes: Sequence[Process]) -> str:
+    """Say by how much a process' ratio rose under real extra work, as mean and standard error over processes."""
+    slowdowns = sorted({slowdown for one in processes for slowdown in one.samples if slowdown})
+    header = ("test", *(f"extra work of {slowdown:.0%}" for slowdown in slowdowns))
+    rows = [
+        [_name(test), *(_rise(members, slowdown) for slowdown in slowdowns)] for test, members in _by_test(processes)
+    ]
+    return "\n".join(["", "## Extra work inside the step", "", *format_table(header, rows)])
+
+
+def _rise(processes: Sequence[Process], slowdown: float) -> str:
+    slowed = [one for one in processes if slowdown in one.samples]
+    rises = [(one.samples[slowdown].log_ratio or 0.0) - (one.samples[0.0].log_ratio or 0.0) for one in slowed]
+    if len(rises) < 2:
+        return "-"
+    return f"{statistics.fmean(rises):+.1%} ± {statistics.stdev(rises) / math.sqrt(len(rises)):.1%} ({len(rises)})"
+
+
 def _spread(logs: Sequence[float]) -> str:
     return f"{statistics.stdev(logs):.2%}" if len(logs) > 1 else "-"
 
@@ -179,7 +197,6 @@ def describe_experiment(
         name = "as before" if is_one_kind else "another than before"
         rows.append(["**all**", name, str(counts.total()), *_shares(counts), "", ""])
     title = f"Slowed by {experiment.slowdown:.0%}" if experiment.slowdown else "Nothing changed"
-    title += "" if all(experiment.slowdown in process.samples for process in processes) else " (computed)"
     title += ", all processes different" if experiment.is_disjoint else ""
     time = f"{experiment.times * DEFAULT_MAX_TIME_S:g} s for each side of a test"
     return "\n".join(["", f"## {title}, {time}", "", *format_table(header, rows)])
