@@ -213,7 +213,7 @@ def judge_nights(
     ],
 )
 def test_equal_sides_are_called_regressed_in_at_most_1_of_100_nights(process: Process) -> None:
-    shares, _ = judge_nights(800, process, process, Rules())
+    shares, _ = judge_nights(400, process, process, Rules())
     assert shares.get(Verdict.REGRESSED, 0) <= 0.01
     assert shares.get(Verdict.IMPROVED, 0) <= 0.01
     assert shares[Verdict.PASS] > 0.97

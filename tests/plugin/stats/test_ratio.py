@@ -101,7 +101,7 @@ def test_one_side_may_be_constant() -> None:
 
 @pytest.mark.parametrize("confidence", [0.95, 0.99])
 def test_interval_covers_the_truth_as_often_as_it_promises(confidence: float) -> None:
-    rng, runs = random.Random(7), 2000
+    rng, runs = random.Random(7), 1000
     hits = {"ranks": 0, "means": 0, "pairs": 0, "single": 0}
     for _ in range(runs):
         changes = {
@@ -114,12 +114,12 @@ def test_interval_covers_the_truth_as_often_as_it_promises(confidence: float) ->
             assert change.interval is not None
             hits[name] += change.interval.low <= 0.03 <= change.interval.high
     for name, count in hits.items():
-        assert abs(count / runs - confidence) < 0.012, name
+        assert abs(count / runs - confidence) < 0.015, name
 
 
 @pytest.mark.parametrize(("deviation", "least"), [(0.005, 0.99), (0.01, 0.985), (0.02, 0.975)])
 def test_coverage_falls_no_further_where_the_smaller_group_scatters_more(deviation: float, least: float) -> None:
-    rng, runs, hits = random.Random(11), 1000, 0
+    rng, runs, hits = random.Random(11), 500, 0
     for _ in range(runs):
         change = compare_groups(draw(rng, 40, 0, 0.01), draw(rng, 8, 0.03, deviation), 0.99)
         assert change.interval is not None
