@@ -67,7 +67,8 @@ class Gate:
             )
 
         pairs, judgement = sample_until_decided(draw, judge, LOOKS, self.options.max_time_s)
-        return self.conclude(replace(entry, samples=tuple(this for _, this in pairs)), judgement)
+        against, samples = zip(*pairs, strict=True)
+        return self.conclude(replace(entry, samples=samples, against_samples=against), judgement)
 
     def refuse_incomparable(self, entry: Entry) -> None:
         """Fail a test now that no measurement could make comparable: its facts are judged with the baseline's own."""

@@ -75,8 +75,9 @@ def entry_to_json(entry: Entry) -> dict[str, object]:
     fields: dict[str, object] = {
         "metric": entry.metric.value, "batch_size": entry.batch_size, "facts": dict(entry.facts),
     }  # fmt: skip
-    if entry.samples:
-        fields["samples"] = [_sample_to_json(sample) for sample in entry.samples]
+    for name, samples in (("samples", entry.samples), ("against_samples", entry.against_samples)):
+        if samples:
+            fields[name] = [_sample_to_json(sample) for sample in samples]
     if entry.scored:
         scored = entry.scored
         fields["scored"] = {
@@ -102,12 +103,15 @@ def parse_entry(test: str, fields: Any) -> Entry:
     """Take an entry out of JSON; a KeyError, TypeError, ValueError or OverflowError says what is wrong with it."""
     if not is_test_id(test) or not isinstance(fields, dict) or not isinstance(fields["facts"], dict):
         raise TypeError("the test has no name, no fields or no facts")
-    samples, scored = fields.get("samples", []), fields.get("scored")
+    samples, against = (_parse_samples(fields.get(name, [])) for name in ("samples", "against_samples"))
+    scored = fields.get("scored")
     metric = Metric(fields["metric"])
     if not is_whole(fields["batch_size"]) or (metric is Metric.IMAGES_PER_S and not fields["batch_size"]):
         raise ValueError("batch_size is no count of images")
-    if not isinstance(samples, list) or bool(samples) is (metric is Metric.ACCURACY):
+    if bool(samples) is (metric is Metric.ACCURACY):
         raise ValueError("timings have samples, and accuracy has none")
+    if len(against) not in (0, len(samples)):
+        raise ValueError("each sample needs one of the other side, or none does")
     if (scored is not None) is not (metric is Metric.ACCURACY):
         raise ValueError("accuracy has scored images, and timings have none")
     return Entry(
@@ -115,9 +119,16 @@ def parse_entry(test: str, fields: Any) -> Entry:
         metric,
         fields["batch_size"],
         fields["facts"],
-        tuple(parse_sample(sample) for sample in samples),
+        samples,
         None if scored is None else _parse_scored(scored),
+        against,
     )
+
+
+def _parse_samples(samples: object) -> tuple[ProcessSample, ...]:
+    if not isinstance(samples, list):
+        raise TypeError("samples are no list")
+    return tuple(map(parse_sample, samples))
 
 
 def parse_sample(fields: Mapping[str, Any]) -> ProcessSample:

@@ -83,6 +83,7 @@ class Entry:
 
     Timings have `samples`, accuracy has `scored`. `batch_size` counts the images of a step (0: none). `facts` are the
     result fields of docs/measuring.md: precision, thread_plan, isa, machine, kernels, graph_sha256, versions and so on.
+    `against_samples` are those of the other side of --against, each the one that took turns with this side's.
     """
 
     test: str
@@ -91,3 +92,4 @@ class Entry:
     facts: Mapping[str, object] = field(repr=False)
     samples: tuple[ProcessSample, ...] = ()
     scored: ScoredImages | None = None
+    against_samples: tuple[ProcessSample, ...] = ()

@@ -91,12 +91,13 @@ def test_test_without_a_baseline_is_not_measured() -> None:
     assert draw.drawn == 0
 
 
-def test_pairs_need_no_baseline_and_keep_this_side() -> None:
+def test_pairs_need_no_baseline_and_keep_both_sides() -> None:
     gate, this, other = make_gate(GateMode.AGAINST), Process(0.05), Process(seed=2)
     entry = gate.sample_pairs(make_entry(()), lambda: (other(), this()))
     assert gate.judgements[TEST].verdict is Verdict.REGRESSED
     assert len(entry.samples) == this.drawn == other.drawn == LOOKS[1]
-    assert all(sample.log_step > make_process(random.Random(0)).log_step + 0.03 for sample in entry.samples)
+    pairs = zip(entry.samples, entry.against_samples, strict=True)
+    assert all(this.log_step > other.log_step + 0.03 for this, other in pairs)
 
 
 def test_unmeasured_test_fails() -> None:

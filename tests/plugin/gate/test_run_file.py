@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,13 @@ def entries() -> dict[str, Entry]:
 def test_what_was_written_is_read(path: Path, entries: dict[str, Entry]) -> None:
     write_run(path, entries)
     assert read_run(path) == entries
+
+
+def test_pairs_keep_the_times_of_both_sides(path: Path) -> None:
+    this, other = make_timing().samples, tuple(ProcessSample((0.25,)) for _ in make_timing().samples)
+    entry = replace(make_timing(), against_samples=other)
+    write_run(path, {ONLINE: entry})
+    assert (read_run(path)[ONLINE].samples, read_run(path)[ONLINE].against_samples) == (this, other)
 
 
 def test_times_keep_their_last_digit(path: Path) -> None:
@@ -145,7 +153,9 @@ def test_version_that_never_was(version: str, path: Path) -> None:
         (lambda entry: entry.update(metric="images_per_s", batch_size=0), "batch_size is no count of images"),
         (lambda entry: entry.pop("samples"), "timings have samples, and accuracy has none"),
         (lambda entry: entry.update(samples=[]), "timings have samples, and accuracy has none"),
-        (lambda entry: entry.update(samples={"steps_s": [1]}), "timings have samples"),
+        (lambda entry: entry.update(samples={"steps_s": [1]}), "samples are no list"),
+        (lambda entry: entry.update(against_samples={}), "samples are no list"),
+        (lambda entry: entry.update(against_samples=entry["samples"][1:]), "each sample needs one of the other side"),
         (lambda entry: entry.update(samples=[7]), "."),
         (lambda entry: entry.update(samples=[[]]), "."),
         (lambda entry: entry.update(samples=[{}]), "'steps_s' is missing"),
