@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from resnet_fixtures.gate import timing_reason
 from resnet_fixtures.gate.samples import Metric
 from resnet_fixtures.gate.verdict import Judgement, Verdict
-from resnet_fixtures.stats.ratio import MIN_SPREAD, Change, compare_groups, compare_pairs
+from resnet_fixtures.stats.ratio import MIN_SPREAD, Change, compare_groups, compare_pairs, measure_spread
 from resnet_fixtures.stats.summary import Interval
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from resnet_fixtures.gate.samples import ProcessSample
     from resnet_fixtures.gate.tolerance import Tolerance
+
+    Groups = tuple[Sequence[float], Sequence[float]]  # the baseline's values and the run's
 
 REFUTED_TOLERANCES = 2  # a PASS refutes a loss of so many tolerances
 DRIFT_CONFIDENCE = 0.95
@@ -103,15 +105,15 @@ def compare(
     machine's speed differs between the sides, by more than half the tolerance. Two chances for a false alarm are no
     more than the confidence allows: each is in one tail of a two-sided interval.
     """
-    raw = compare_groups([one.log_step for one in baseline], [one.log_step for one in run], question.confidence)
-    ratios = [_known([one.log_ratio for one in side]) for side in (baseline, run)]
-    references = [_known([one.log_reference for one in side]) for side in (baseline, run)]
+    times = [one.log_step for one in baseline], [one.log_step for one in run]
+    ratios = _known([one.log_ratio for one in baseline]), _known([one.log_ratio for one in run])
+    references = _known([one.log_reference for one in baseline]), _known([one.log_reference for one in run])
     if not (has_common_reference and all(ratios)):
-        return Comparison(raw, None, is_ratio=False)
-    ratio = compare_groups(ratios[0], ratios[1], question.confidence)
-    machine = compare_groups(references[0], references[1], DRIFT_CONFIDENCE)
-    is_ratio = _scatters_less(ratio, raw) or _has_drifted(machine, question.tolerance)
-    return Comparison(ratio if is_ratio else raw, machine, is_ratio)
+        return Comparison(compare_groups(*times, question.confidence), None, is_ratio=False)
+    machine = compare_groups(*references, DRIFT_CONFIDENCE)
+    is_ratio = _scatters_less(ratios, times) or _has_drifted(machine, question.tolerance)
+    change = compare_groups(*(ratios if is_ratio else times), question.confidence)
+    return Comparison(change, machine, is_ratio)
 
 
 def decide(loss: float, interval: Interval | None, upper95: float | None, tolerance: float) -> Verdict:
@@ -157,8 +159,9 @@ def _known(values: Sequence[float | None]) -> list[float]:
     return known if len(known) == len(values) else []
 
 
-def _scatters_less(ratio: Change, raw: Change) -> bool:
-    return ratio.spread is not None and raw.spread is not None and ratio.spread <= raw.spread + MIN_SPREAD
+def _scatters_less(ratios: Groups, times: Groups) -> bool:
+    of_ratios, of_times = measure_spread(*ratios), measure_spread(*times)
+    return of_ratios is not None and of_times is not None and of_ratios <= of_times + MIN_SPREAD
 
 
 def _has_drifted(machine: Change, tolerance: Tolerance) -> bool:

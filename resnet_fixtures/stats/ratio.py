@@ -46,22 +46,30 @@ def compare_groups(baseline: Sequence[float], run: Sequence[float], confidence: 
     neither moves the estimate nor widens the interval as it does with means. Where a side scatters more than the other,
     it is widened to Brunner and Munzel's, who allow for that. Where the counts are too few for the
     confidence (5 and 5 have none above 99.2 %), the means are compared by Welch's t, and where one side is a single
-    value, with the other side's scatter (Student's t); of two single values there is no interval. `spread` is the
-    median absolute deviation from the side's own median, scaled to a normal's standard deviation. An empty side is a
-    ValueError.
+    value, with the other side's scatter (Student's t); of two single values there is no interval. `spread` is
+    `measure_spread`'s. An empty side is a ValueError.
+    """
+    spread = measure_spread(baseline, run)
+    if spread is None:
+        return Change(fmean(run) - fmean(baseline))
+    if _count_cut(len(baseline), len(run), (1 - confidence) / 2) == 0:
+        return _compare_means(baseline, run, spread, confidence)
+    return _compare_ranks(baseline, run, spread, confidence)
+
+
+def measure_spread(baseline: Sequence[float], run: Sequence[float]) -> float | None:
+    """Return how much the values of two groups scatter: None of two single values, and of values that do not vary.
+
+    It is the median absolute deviation from the group's own median, scaled to a normal's standard deviation. An empty
+    side is a ValueError.
     """
     if not baseline or not run:
         raise ValueError("a change takes one value or more on each side")
-    if len(baseline) == len(run) == 1:
-        return Change(run[0] - baseline[0])
-    squares = _sum_squares(baseline) + _sum_squares(run)
-    deviation = math.sqrt(squares / (len(baseline) + len(run) - 2))
-    if deviation < MIN_SPREAD:
-        return Change(fmean(run) - fmean(baseline))
-    spread = _median_deviation(baseline, run)
-    if _count_cut(len(baseline), len(run), (1 - confidence) / 2) == 0:
-        return _compare_means(baseline, run, deviation, spread, confidence)
-    return _compare_ranks(baseline, run, spread, confidence)
+    if len(baseline) == len(run) == 1 or _deviation(baseline, run) < MIN_SPREAD:
+        return None
+    medians = [median(group) for group in (baseline, run)]
+    distances = [abs(value - middle) for middle, group in zip(medians, (baseline, run), strict=True) for value in group]
+    return median(distances) / NormalDist().inv_cdf(0.75)
 
 
 def compare_pairs(differences: Sequence[float], confidence: float) -> Change:
@@ -136,12 +144,11 @@ def _probability_up_to(u: int, baseline: int, run: int) -> float:
     return float(mannwhitneyu(values, range(baseline), alternative="less", method="exact").pvalue)
 
 
-def _compare_means(
-    baseline: Sequence[float], run: Sequence[float], deviation: float, spread: float, confidence: float
-) -> Change:
+def _compare_means(baseline: Sequence[float], run: Sequence[float], spread: float, confidence: float) -> Change:
     estimate, freedom = fmean(run) - fmean(baseline), len(baseline) + len(run) - 2
     if min(len(baseline), len(run)) == 1:
-        return _bound(estimate, deviation * math.sqrt(1 / len(baseline) + 1 / len(run)), freedom, spread, confidence)
+        error = _deviation(baseline, run) * math.sqrt(1 / len(baseline) + 1 / len(run))
+        return _bound(estimate, error, freedom, spread, confidence)
     parts = [variance(values) / len(values) for values in (baseline, run)]
     error = math.sqrt(sum(parts))
     # Welch and Satterthwaite's
@@ -149,15 +156,10 @@ def _compare_means(
     return _bound(estimate, error, error**4 / shares if shares else freedom, spread, confidence)
 
 
-def _median_deviation(*groups: Sequence[float]) -> float:
-    """Return the median distance from the own group's median, as the standard deviation of a normal that has it."""
-    medians = [median(group) for group in groups]
-    distances = [abs(value - middle) for middle, group in zip(medians, groups, strict=True) for value in group]
-    return median(distances) / NormalDist().inv_cdf(0.75)
-
-
-def _sum_squares(values: Sequence[float]) -> float:
-    return variance(values) * (len(values) - 1) if len(values) > 1 else 0.0
+def _deviation(*groups: Sequence[float]) -> float:
+    """Return the pooled standard deviation of groups around their own means."""
+    squares = sum(variance(values) * (len(values) - 1) for values in groups if len(values) > 1)
+    return math.sqrt(squares / sum(len(values) - 1 for values in groups))
 
 
 def _bound(estimate: float, error: float, freedom: float, spread: float, confidence: float) -> Change:

@@ -35,6 +35,9 @@ SUITE_IMAGES = 40
 REWRITING = "ignore:Module already imported so cannot be rewritten"  # the plugin, if it is installed
 os.environ.setdefault(ONEDNN_SWITCH, "1")  # TensorFlow reads it once, and some tests use it outside of any run
 QUICK = ("--warmup-steps", "3", "--steps", "10")
+# Some machines forbid Python to keep its bytecode: each of the hundreds of processes of these tests would compile anew.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.hookimpl(trylast=True)  # of what is selected
