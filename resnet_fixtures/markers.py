@@ -36,6 +36,7 @@ MODES = ("online", "batch")
 PERF_BATCH_SIZES = (1, 128)
 ACCURACY_BATCH_SIZES = (100,)
 TRAINING_BATCH_SIZES = (16,)
+DISTRIBUTED_BATCH_SIZES = (8,)  # of each process: two of them share the images of a step of one
 TRAINING_FIXTURES = ("timed_training", "convergence_training")
 TRAINING_MARKERS = ("training", "distributed", "mlperf")
 
@@ -73,6 +74,8 @@ def batch_sizes(suite: Suite, item: pytest.Item) -> tuple[int, ...]:
 def _default_batch_sizes(item: pytest.Item) -> tuple[int, ...]:
     if item.get_closest_marker("accuracy"):
         return ACCURACY_BATCH_SIZES
+    if item.get_closest_marker("distributed"):
+        return DISTRIBUTED_BATCH_SIZES
     return TRAINING_BATCH_SIZES if item.get_closest_marker("training") else PERF_BATCH_SIZES
 
 

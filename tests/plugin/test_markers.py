@@ -170,6 +170,12 @@ def test_trainings_have_their_precisions_and_batch_size(pytester: pytest.Pyteste
     assert collect(run_suite, "-k", "trial", "-m", "bf16", "--batch-size=2,4") == ["trial[bf16-bs2]", "trial[bf16-bs4]"]
 
 
+def test_two_processes_share_the_images_of_one_s_step(pytester: pytest.Pytester, run_suite: SuiteRunner) -> None:
+    pytester.makepyfile(TRAINING_MODULE.replace("def test_trial", "@pytest.mark.distributed\ndef test_trial"))
+    assert collect(run_suite, "-k", "trial") == ["trial[fp32-bs8]", "trial[bf16-bs8]"]
+    assert collect(run_suite, "-k", "trial", "-m", "bf16", "--batch-size=16") == ["trial[bf16-bs16]"]
+
+
 @pytest.mark.parametrize("arguments", [(), ("--benchmark-only",), ("--benchmark-only", "-m", "not int8")])
 def test_benchmark_only_times_inference_alone(run_suite: SuiteRunner, arguments: tuple[str, ...]) -> None:
     selected = select(run_suite, *arguments)

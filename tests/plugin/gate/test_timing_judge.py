@@ -146,6 +146,12 @@ def test_steps_of_the_same_number_are_compared() -> None:
     assert this.log_step - other.log_step == pytest.approx(math.log(2))
 
 
+def test_two_steps_in_ten_may_be_anything_and_the_others_are_averaged() -> None:
+    ratios = [1e-9, 0.5, 1.01, 1.01, 1.01, 1.01, 1.01, 1.04, 1e3, 1e9]
+    measured = compare_in_turns(ProcessSample((1.0,) * len(ratios)), ProcessSample(tuple(ratios)))
+    assert measured == pytest.approx((5 * math.log(1.01) + math.log(1.04)) / 6)
+
+
 def test_one_pair_and_none_are_undecided() -> None:
     pairs = make_pairs(1, 3, 0.5, own=0)
     judgement = judge_timing_pairs(LATENCY, pairs)
