@@ -48,6 +48,14 @@ def test_only_existing_paths_outside_the_project_are_mistaken(project: Path) -> 
     assert mistaken_paths(["--data-location=../data"], project) == []
 
 
+def test_links_are_where_pytest_finds_them(project: Path) -> None:
+    (project / "link").symlink_to(project.parent / "data")
+    assert mistaken_paths(["--data-location", "link"], project) == []
+    (project.parent / "elsewhere").symlink_to(project)
+    back = str(project.parent / "elsewhere" / "test_it.py")
+    assert mistaken_paths(["--in-graph", back], project) == [("--in-graph", back)]
+
+
 def collect(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pytest", "-p", "resnet_fixtures.plugin", "--collect-only", "-q", *arguments]
     return subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
