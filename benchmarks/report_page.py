@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--opens", type=int, default=5, help="in each of two browsers, at least 2")
     parser.add_argument("--screenshots", type=Path, help="make the docs' pictures in this folder instead")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:  # a browser that ends may still write
         folder = Path(name)
         if options.screenshots:
             take_screenshots(folder, options.screenshots)
