@@ -146,7 +146,7 @@ def test_steps_of_the_same_number_are_compared() -> None:
     assert this.log_step - other.log_step == pytest.approx(math.log(2))
 
 
-def test_two_steps_in_ten_may_be_anything_and_the_others_are_averaged() -> None:
+def test_a_fifth_of_the_steps_at_each_end_may_be_anything_and_the_others_are_averaged() -> None:
     ratios = [1e-9, 0.5, 1.01, 1.01, 1.01, 1.01, 1.01, 1.04, 1e3, 1e9]
     measured = compare_in_turns(ProcessSample((1.0,) * len(ratios)), ProcessSample(tuple(ratios)))
     assert measured == pytest.approx((5 * math.log(1.01) + math.log(1.04)) / 6)
