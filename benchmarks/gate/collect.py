@@ -1,9 +1,10 @@
 """Collect samples for benchmarks/gate/evaluate.py: many fresh processes, each timed as it is and slowed down.
 
 A process runs its steps four times over: as they are, and with extra work of 2, 3 and 5 % of a step inside the timed
-part (`--slowdowns 0` takes unchanged steps alone), in another order each time. Every other process of a test has a busy
-neighbour, which takes one of its CPUs for random spells. Each process is a line of JSON; a further call appends to the
-file, those that have the fewest processes first.
+part (`--slowdowns 0` takes unchanged steps alone). The four take turns, so that whatever drifts is in all of them alike
+and the extra work alone tells them apart. Every other process of a test has a busy neighbour, which takes one of its
+CPUs for random spells. Each process is a line of JSON; a further call appends to the file, those that have the fewest
+processes first.
 
     python -m benchmarks.gate.collect --out samples.jsonl --max-time 2400
 """
@@ -19,6 +20,7 @@ import sys
 import time
 from collections import Counter
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -34,6 +36,8 @@ from resnet_fixtures.precision import Precision
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from resnet_fixtures.gate.samples import ProcessSample
 
 SLOWDOWNS = (0.0, 0.02, 0.03, 0.05)
 # Takes a CPU for 1 to 12 s, rests for 2 to 20, and so on, until it is killed.
@@ -121,7 +125,7 @@ def collect(case: Case, child: ChildOrder, slowdowns: Sequence[float], number: i
             greeting = process.prepare()
             start_up_s = time.monotonic() - start_s
             steps = order.budget.plan_steps(greeting.warmup_s)
-            samples = {slowdown: process.run(steps, slowdown) for slowdown in turns}
+            samples = run_in_turns(process, steps, turns)
     return {
         "time": time.time(),
         "start_up_s": start_up_s,
@@ -133,6 +137,22 @@ def collect(case: Case, child: ChildOrder, slowdowns: Sequence[float], number: i
             for slowdown, sample in samples.items()
         ],
     }
+
+
+def run_in_turns(process: FreshProcess, steps: int, slowdowns: Sequence[float]) -> dict[float, ProcessSample]:
+    """Run so many steps of each slowdown, in as many turns as there are slowdowns; each is once at every place."""
+    samples: dict[float, ProcessSample] = {}
+    for turn in range(len(slowdowns)):
+        turn_steps = steps * (turn + 1) // len(slowdowns) - steps * turn // len(slowdowns)
+        for slowdown in (*slowdowns[turn:], *slowdowns[:turn]):
+            sample = process.run(turn_steps, slowdown)
+            samples[slowdown] = join(samples[slowdown], sample) if turn else sample
+    return samples
+
+
+def join(first: ProcessSample, then: ProcessSample) -> ProcessSample:
+    """Put the steps of one sample behind another's."""
+    return replace(first, steps_s=first.steps_s + then.steps_s, reference_s=first.reference_s + then.reference_s)
 
 
 def describe(case: Case) -> dict[str, object]:

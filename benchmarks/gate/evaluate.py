@@ -4,10 +4,9 @@
 
 A trial draws a baseline and a run from the collected processes of one test, and judges them as the gate would: with its
 looks, and no more processes than its time allows (what each took to start, to warm up, and for its steps and
-references). The run's processes are taken as they were, or with each unchanged step made longer. Each is drawn from
-all, with replacement, so that there are as many as the gate would start, and both sides of a trial differ by the
-slowdown and chance alone: steps that were slowed down in fact are of another time, and of a few processes they differ
-by that too. What extra work inside the step showed has a table of its own. In one more table all processes are
+references). The baseline has the processes' unchanged steps, the run those with the extra work. Each is drawn from all
+processes, with replacement, so that there are as many as the gate would start, and because a process' unchanged and
+slowed steps took turns, both sides differ by the extra work and chance alone. In one more table all processes are
 different, and each side is of one stretch of time: they are fewer, but have whatever drifts. Beside it the rule of
 `--benchmark-compare-fail=median:5%` judges single processes, every one against every other. The tables are markdown.
 """
@@ -19,7 +18,7 @@ import itertools
 import math
 import statistics
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -72,14 +71,9 @@ class Process:
     start_up_s: float
     facts: Mapping[str, object] = field(repr=False)
 
-    def sample(self, slowdown: float) -> ProcessSample:
-        """Return the unchanged steps, each longer by a share."""
-        unchanged = self.samples[0.0]
-        return replace(unchanged, steps_s=tuple(step_s * (1 + slowdown) for step_s in unchanged.steps_s))
-
     def duration_s(self, slowdown: float) -> float:
-        """Return what the process would have taken, had it run its steps so much longer, and no others."""
-        sample = self.sample(slowdown)
+        """Return what the process would have taken, had it run the steps with this extra work and no others."""
+        sample = self.samples[slowdown]
         return self.start_up_s + sum(sample.steps_s) + sum(sample.reference_s)
 
 
@@ -95,7 +89,7 @@ class Shelf:
         """Take the next one."""
         process = self.processes.pop()
         self.time_s += process.duration_s(self.slowdown)
-        return process.sample(self.slowdown)
+        return process.samples[self.slowdown]
 
     def clock(self) -> float:
         """Return the seconds so far; with no process left, no time is left either."""
@@ -141,7 +135,7 @@ def describe_spread(processes: Sequence[Process]) -> str:
 
 def _spread_row(group: tuple[tuple[str, int], list[Process]]) -> list[str]:
     test, processes = group
-    sides = [[one.sample(0.0) for one in processes if one.is_busy is is_busy] for is_busy in (False, True)]
+    sides = [[one.samples[0.0] for one in processes if one.is_busy is is_busy] for is_busy in (False, True)]
     raw = [[sample.log_step for sample in side] for side in sides]
     ratio = [[sample.log_ratio or 0.0 for sample in side] for side in sides]
     step_s = math.exp(statistics.median([*raw[0], *raw[1]]))
@@ -234,22 +228,31 @@ class Scene:
 
     def judge_singles(self) -> str:
         """Say how many pairs of single processes pytest-benchmark's rule would fail."""
-        baseline, run = ([one for one in self.members if one.is_busy in side] for side in self.sides)
+        slowdown = self.experiment.slowdown
         fails = [
-            math.exp(there.sample(self.experiment.slowdown).log_step - here.sample(0.0).log_step) - 1 > RAW_LIMIT
-            for here, there in itertools.product(baseline, run)
+            math.exp(there.samples[slowdown].log_step - here.samples[0.0].log_step) - 1 > RAW_LIMIT
+            for here, there in itertools.product(*self._choose())
             if here is not there
         ]
         return f"{sum(fails)} of {len(fails)} ({_share(sum(fails), len(fails))})"
 
     def _draw(self, draw: np.random.Generator) -> tuple[list[Process], list[Process]]:
         """Return as many processes for both sides as the gate may start; disjoint, half of those here."""
-        baseline, run = ([one for one in self.members if one.is_busy in side] for side in self.sides)
+        baseline, run = self._choose()
         if not self.experiment.is_disjoint:
             return _resample(baseline, draw), _resample(run, draw)
         baseline, run = _turn_round(baseline, draw), _turn_round(run, draw)
         if self.sides[0] == self.sides[1]:
             baseline, run = baseline[: len(baseline) // 2], baseline[len(baseline) // 2 :]
+        return baseline, run
+
+    def _choose(self) -> tuple[list[Process], list[Process]]:
+        """Return the processes that have what each side needs: its neighbour, and its extra work."""
+        slowdowns = (0.0, self.experiment.slowdown)
+        baseline, run = (
+            [one for one in self.members if one.is_busy in side and slowdown in one.samples]
+            for side, slowdown in zip(self.sides, slowdowns, strict=True)
+        )
         return baseline, run
 
     def _entry(self, samples: tuple[ProcessSample, ...]) -> Entry:

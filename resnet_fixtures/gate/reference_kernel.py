@@ -15,7 +15,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from resnet_fixtures.graph.edit import CONSTANTS
-from resnet_fixtures.precision import Precision
+from resnet_fixtures.inference.optimizer import limit_optimizer
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -33,7 +33,6 @@ class ReferenceKernel:
 
     def __init__(self, graph: FrozenGraph, threads: int, batch_size: int) -> None:
         import tensorflow as tf
-        from tensorflow.core.protobuf import rewriter_config_pb2
 
         from resnet_fixtures.data.dummy import dummy_images
 
@@ -43,9 +42,7 @@ class ReferenceKernel:
         config: Any = tf.compat.v1.ConfigProto(
             intra_op_parallelism_threads=threads, inter_op_parallelism_threads=1, use_per_session_threads=True
         )
-        rewrites = config.graph_options.rewrite_options
-        rewrites.meta_optimizer_iterations = rewriter_config_pb2.RewriterConfig.ONE
-        rewrites.disable_meta_optimizer = graph.precision is Precision.INT8  # it would search for 3 s and find nothing
+        limit_optimizer(config.graph_options.rewrite_options, graph.graph_def)
         session = tf.compat.v1.Session(graph=tf_graph, config=config)
         self._images: npt.NDArray[Any] = dummy_images(count_images(batch_size), graph.image_size, SEED)
         self._call = session.make_callable(f"{graph.output_name}:0", [f"{graph.input_name}:0"])

@@ -7,10 +7,13 @@ import statistics
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import pairwise
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+QUIET_SHARE = 0.5  # of a process' steps; docs/gate.md has what it does
 
 
 class Metric(Enum):
@@ -52,17 +55,20 @@ class ProcessSample:
 
     @property
     def log_ratio(self) -> float | None:
-        """Give the median logarithm of each step over the references beside it; None where there was none.
+        """Give the median logarithm of a step over the references beside it, in quiet moments; None without references.
 
         Neighbours in time share what slows the machine, so their ratio varies less than the ratio of the medians. A
         step is between two references, whose geometric mean is nearer to its own moment than one of them; the first
-        step has only the one after it.
+        step has only the one after it. The quiet moments are the half with the fastest references: a busy neighbour
+        slows a long step more than a short reference, so how often it was busy would be in the median of all.
         """
         if not self.reference_s:
             return None
         after = [math.log(time_s) for time_s in self.reference_s]
         beside = [after[0], *map(statistics.fmean, pairwise(after))]
-        return statistics.median(math.log(step_s) - log_s for step_s, log_s in zip(self.steps_s, beside, strict=True))
+        moments = sorted(zip(beside, self.steps_s, strict=True), key=itemgetter(0))
+        quiet = moments[: math.ceil(len(moments) * QUIET_SHARE)]
+        return statistics.median(math.log(step_s) - log_s for log_s, step_s in quiet)
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from resnet_fixtures.errors import InputError
-from resnet_fixtures.graph.edit import CONSTANTS, node_name
 from resnet_fixtures.inference.cause import find_cause
+from resnet_fixtures.inference.optimizer import limit_optimizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 Images = npt.NDArray[np.float32]
 Probabilities = npt.NDArray[np.float32]
-FUSIBLE = ("Conv2D", "DepthwiseConv2dNative", "MatMul")  # operations that an optimizer joins with what follows
 SUM_TOLERANCE = 0.02  # int8 and bf16 graphs may end in a softmax of bfloat16, whose probabilities have 3 digits
 
 
@@ -96,9 +95,7 @@ def session_config(plan: ThreadPlan, graph_def: tf.compat.v1.GraphDef) -> tf.com
     """Return a session's configuration: pools of its own, and the remapper that fuses convolution, bias, sum and ReLU.
 
     AGGRESSIVE lets the remapper trust the placeholder's shape, without which it leaves the residual sums alone (51.5
-    against 54.8 ms a step at batch 1, fp32); the seed's scripts set it too. The optimizer passes once over the graph,
-    which is folded already: a second pass takes 0.8 s and finds nothing. An int8 graph that is fused already goes past
-    the optimizer, which would search it for 3 s and find nothing (15.1 against 15.7 ms a step at batch 1).
+    against 54.8 ms a step at batch 1, fp32); the seed's scripts set it too. `limit_optimizer` has the rest.
     """
     import tensorflow as tf
     from tensorflow.core.protobuf import rewriter_config_pb2
@@ -111,16 +108,8 @@ def session_config(plan: ThreadPlan, graph_def: tf.compat.v1.GraphDef) -> tf.com
     )
     rewrites = config.graph_options.rewrite_options
     rewrites.remapping = rewriter_config_pb2.RewriterConfig.AGGRESSIVE
-    rewrites.meta_optimizer_iterations = rewriter_config_pb2.RewriterConfig.ONE
-    rewrites.disable_meta_optimizer = not _is_improvable(graph_def)
+    limit_optimizer(rewrites, graph_def)
     return config
-
-
-def _is_improvable(graph_def: tf.compat.v1.GraphDef) -> bool:
-    """Tell whether an optimizer finds something here: to fuse, or to fold as it depends on constants alone."""
-    constants = {node.name for node in graph_def.node if node.op in CONSTANTS}
-    is_foldable = (node.input and constants.issuperset(map(node_name, node.input)) for node in graph_def.node)
-    return any(node.op in FUSIBLE for node in graph_def.node) or any(is_foldable)
 
 
 def _explain(graph: FrozenGraph, error: Exception) -> InputError:

@@ -18,6 +18,13 @@ def test_a_single_step_has_the_reference_after_it() -> None:
     assert ProcessSample((0.3,), (), (0.1,)).log_ratio == pytest.approx(math.log(3))
 
 
+@pytest.mark.parametrize("disturbed", [0, 3, 5, 10])
+def test_a_neighbour_that_is_busy_half_of_the_time_does_not_change_the_ratio(disturbed: int) -> None:
+    # it slows the step 1.7 times, the reference 1.5 times
+    steps_s, reference_s = [0.3] * (20 - disturbed) + [0.51] * disturbed, [0.1] * (20 - disturbed) + [0.15] * disturbed
+    assert ProcessSample(tuple(steps_s), (), tuple(reference_s)).log_ratio == pytest.approx(math.log(3))
+
+
 def test_without_a_reference_there_is_no_ratio() -> None:
     sample = ProcessSample((0.3, 0.1, 0.2))
     assert (sample.log_step, sample.log_reference, sample.log_ratio) == (math.log(0.2), None, None)

@@ -84,22 +84,6 @@ def test_pools_are_the_plans_and_the_remapper_trusts_the_placeholder(graph: Froz
     assert config.graph_options.rewrite_options.remapping == 3  # RewriterConfig.AGGRESSIVE
 
 
-@pytest.mark.parametrize(
-    ("op", "reads", "is_left_out"),
-    [
-        ("QuantizedConv2DWithBiasAndRequantize", ("images", "filter"), True),
-        ("Conv2D", ("images", "filter"), False),
-        ("Bitcast", ("filter",), False),
-    ],
-    ids=["all is fused", "fusible", "foldable"],
-)
-def test_the_optimizer_is_left_out_where_it_finds_nothing(op: str, reads: tuple[str, ...], is_left_out: bool) -> None:
-    graph_def = tf.compat.v1.GraphDef()
-    for name, kind, inputs in (("images", "Placeholder", ()), ("filter", "Const", ()), ("conv1", op, reads)):
-        graph_def.node.add(name=name, op=kind, input=inputs)
-    assert session_config(PLAN, graph_def).graph_options.rewrite_options.disable_meta_optimizer is is_left_out
-
-
 def test_a_closed_session_predicts_no_more(graph: FrozenGraph) -> None:
     with InferenceSession(graph, PLAN) as session:
         pass
