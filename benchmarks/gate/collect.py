@@ -33,6 +33,7 @@ from resnet_fixtures.hardware.thread_plan import make_thread_plan
 from resnet_fixtures.hardware.topology import read_topology
 from resnet_fixtures.inference.child import ChildOrder
 from resnet_fixtures.precision import Precision
+from resnet_fixtures.training.leash import leash_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -167,7 +168,7 @@ def neighbour(seed: int, cpus: tuple[int, ...], *, is_busy: bool) -> Iterator[No
         yield
         return
     command = [sys.executable, "-c", NEIGHBOUR, str(seed), ",".join(map(str, cpus))]
-    with subprocess.Popen(command) as process:
+    with subprocess.Popen(leash_command("KILL", command, is_rank=False)) as process:  # else it outlives a killed run
         try:
             yield
         finally:
