@@ -50,25 +50,32 @@ class ProcessSample:
 
     @property
     def log_reference(self) -> float | None:
-        """Give the natural logarithm of the median reference in seconds; None where there was none."""
-        return math.log(statistics.median(self.reference_s)) if self.reference_s else None
+        """Give the median logarithm of the references, in seconds, in quiet moments; None where there were none."""
+        return statistics.median(log_s for log_s, _ in self._quiet_moments) if self.reference_s else None
 
     @property
     def log_ratio(self) -> float | None:
         """Give the median logarithm of a step over the references beside it, in quiet moments; None without references.
 
-        Neighbours in time share what slows the machine, so their ratio varies less than the ratio of the medians. A
-        step is between two references, whose geometric mean is nearer to its own moment than one of them; the first
-        step has only the one after it. The quiet moments are the half with the fastest references: a busy neighbour
-        slows a long step more than a short reference, so how often it was busy would be in the median of all.
+        Neighbours in time share what slows the machine, so their ratio varies less than the ratio of the medians. The
+        quiet moments are the half with the fastest references: a busy neighbour slows a long step more than a short
+        reference, so how often it was busy would be in the median of all.
         """
         if not self.reference_s:
             return None
+        return statistics.median(math.log(step_s) - log_s for log_s, step_s in self._quiet_moments)
+
+    @property
+    def _quiet_moments(self) -> list[tuple[float, float]]:
+        """Return the logarithm of the references beside a step, and the step in seconds, of the quiet moments.
+
+        A step is between two references, whose geometric mean is nearer to its own moment than one of them; the first
+        step has only the one after it.
+        """
         after = [math.log(time_s) for time_s in self.reference_s]
         beside = [after[0], *map(statistics.fmean, pairwise(after))]
         moments = sorted(zip(beside, self.steps_s, strict=True), key=itemgetter(0))
-        quiet = moments[: math.ceil(len(moments) * QUIET_SHARE)]
-        return statistics.median(math.log(step_s) - log_s for log_s, step_s in quiet)
+        return moments[: math.ceil(len(moments) * QUIET_SHARE)]
 
 
 @dataclass(frozen=True)

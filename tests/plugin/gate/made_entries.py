@@ -35,15 +35,16 @@ def replace_fact(path: Sequence[str], value: object, facts: Mapping[str, object]
 
 def make_process(
     rng: random.Random, slower: float = 0.0, machine: float = 0.0, *, shared: float = 0.0, own: float = 0.0,
-    reference: float = 0.0,
+    reference: float = 0.0, follows: float = 1.0,
 ) -> ProcessSample:  # fmt: skip
     """Draw one process of a step of 0.1 s, all in logarithms: `slower` by its library, `machine` with its reference.
 
-    Standard deviations: `shared` of step and reference together, `own` of the step, `reference` of the reference.
+    Standard deviations: `shared` of step and reference together, `own` of the step, `reference` of the reference. The
+    step changes by `follows` of what `machine` and `shared` change the reference by.
     """
-    both = math.log(0.1) + machine + rng.gauss(0, shared)
-    step = both + slower + rng.gauss(0, own)
-    return ProcessSample((math.exp(step),), (), (math.exp(both + rng.gauss(0, reference)),))
+    both = machine + rng.gauss(0, shared)
+    step = math.log(0.1) + follows * both + slower + rng.gauss(0, own)
+    return ProcessSample((math.exp(step),), (), (math.exp(math.log(0.1) + both + rng.gauss(0, reference)),))
 
 
 def make_entry(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING
@@ -80,23 +81,42 @@ def test_the_same_slowdown_is_a_loss_of_throughput_and_a_longer_time() -> None:
 
 
 def test_a_slow_machine_is_not_a_slow_library() -> None:
-    baseline, run = draw(8, 1, own=0.003), draw(8, 2, 0.0, 0.2, own=0.003)
+    baseline, run = draw(20, 1, shared=0.05, own=0.003), draw(20, 2, 0.0, 0.1, shared=0.05, own=0.003)
     assert judge_timing(LATENCY, baseline, run, has_common_reference=False).verdict is Verdict.REGRESSED
     judgement = judge_timing(LATENCY, baseline, run, has_common_reference=True)
     assert judgement.verdict is Verdict.PASS
-    assert "the machine itself 22.1 % slower, taken out" in judgement.reason
+    assert re.search(r"; the machine itself \d+\.\d % slower, (9\d|10\d) % of it taken out\)", judgement.reason)
 
 
 def test_a_slow_library_is_seen_on_a_fast_machine() -> None:
-    sides = draw(8, 1, own=0.003), draw(8, 2, 0.05, -0.05, own=0.003)
-    assert judge_timing(LATENCY, *sides, has_common_reference=False).verdict is Verdict.PASS
+    sides = draw(20, 1, shared=0.03, own=0.003), draw(20, 2, 0.05, -0.05, shared=0.03, own=0.003)
+    assert judge_timing(LATENCY, *sides, has_common_reference=False).verdict is not Verdict.REGRESSED
     assert judge_timing(LATENCY, *sides, has_common_reference=True).verdict is Verdict.REGRESSED
 
 
+def test_a_step_that_follows_the_machine_by_two_thirds_is_judged_without_the_rest() -> None:
+    process = partial(draw, shared=0.06, own=0.008, follows=0.67)
+    judge_run = partial(judge_timing, THROUGHPUT, process(27, 1), has_common_reference=True)
+    equal, slower = judge_run(process(10, 2, machine=-0.08)), judge_run(process(10, 3, 0.05, machine=-0.08))
+    assert equal.verdict is Verdict.PASS
+    assert equal.change == pytest.approx(0, abs=0.01)  # the ratio alone rises by 2.6 %
+    assert re.search(r"the machine itself \d+\.\d % faster, 6\d % of it taken out", equal.reason)
+    assert slower.verdict is Verdict.REGRESSED
+
+
+def test_how_far_a_step_follows_a_machine_that_was_steady_on_both_days_is_not_known() -> None:
+    sides = draw(20, 1, own=0.001), draw(10, 2, 0.0, 0.1, own=0.001)
+    judgement = judge_timing(LATENCY, *sides, has_common_reference=True)
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert judgement.interval is not None
+    assert judgement.interval.low < -0.08 < 0.08 < judgement.interval.high  # 3.3 standard errors of 0.3 times 10 %
+
+
 def test_a_reference_that_scatters_more_than_the_steps_is_left_out() -> None:
-    sides = draw(10, 1, own=0.002, reference=0.03), draw(10, 2, own=0.002, reference=0.03)
+    sides = draw(10, 1, own=0.002, reference=0.01), draw(10, 2, own=0.002, reference=0.01)
     comparison = compare(*sides, THROUGHPUT, has_common_reference=True)
-    assert not comparison.is_ratio
+    assert comparison.machine is not None
+    assert comparison.taken_out is None
     judgement = judge_timing(THROUGHPUT, *sides, has_common_reference=True)
     assert judgement.verdict is Verdict.PASS
     assert "the reference scatters more than the steps, and is left out" in judgement.reason
@@ -105,20 +125,20 @@ def test_a_reference_that_scatters_more_than_the_steps_is_left_out() -> None:
 def test_a_reference_that_scatters_more_is_used_where_it_shows_another_machine() -> None:
     sides = draw(20, 1, own=0.001, reference=0.01), draw(20, 2, 0.0, 0.1, own=0.001, reference=0.01)
     comparison = compare(*sides, THROUGHPUT, has_common_reference=True)
-    assert comparison.is_ratio
+    assert comparison.taken_out is not None
     assert comparison.machine is not None
     assert comparison.machine.estimate == pytest.approx(0.1, abs=0.01)
 
 
 def test_a_machine_that_drifted_by_less_than_half_the_tolerance_does_not_count() -> None:
     sides = draw(40, 1, own=0.0001, reference=0.001), draw(40, 2, 0.0, 0.004, own=0.0001, reference=0.001)
-    assert not compare(*sides, THROUGHPUT, has_common_reference=True).is_ratio
+    assert compare(*sides, THROUGHPUT, has_common_reference=True).taken_out is None
 
 
 def test_one_process_without_a_reference_leaves_it_out_for_all() -> None:
     baseline = (*draw(5, 1, own=0.002), ProcessSample((0.1,)))
     comparison = compare(baseline, draw(5, 2, own=0.002), THROUGHPUT, has_common_reference=True)
-    assert (comparison.is_ratio, comparison.machine) == (False, None)
+    assert (comparison.taken_out, comparison.machine) == (None, None)
 
 
 def make_pairs(count: int, seed: int, slower: float, own: float) -> list[tuple[ProcessSample, ProcessSample]]:
@@ -225,11 +245,25 @@ def test_equal_sides_are_called_regressed_in_at_most_1_of_100_nights(process: Pr
     assert shares[Verdict.PASS] > 0.97
 
 
-def test_the_machine_s_drift_between_baseline_and_run_alarms_nobody() -> None:
-    process = partial(make_process, shared=0.01, own=0.005, reference=0.005)
-    shares, _ = judge_nights(300, process, partial(process, machine=0.1), Rules())
+@pytest.mark.parametrize(
+    ("process", "machine"),
+    [
+        (partial(make_process, shared=0.01, own=0.005, reference=0.005), 0.03),
+        (partial(make_process, shared=0.05, own=0.005, reference=0.005), 0.08),
+        (partial(make_process, shared=0.05, own=0.01, reference=0.005, follows=0.67), -0.07),
+    ],
+)
+def test_the_machine_s_drift_between_baseline_and_run_alarms_nobody(process: Process, machine: float) -> None:
+    shares, _ = judge_nights(200, process, partial(process, machine=machine), Rules())
     assert shares.get(Verdict.REGRESSED, 0) <= 0.01
-    assert shares[Verdict.PASS] > 0.97
+    assert shares[Verdict.PASS] > 0.95
+
+
+def test_a_drift_beyond_what_the_processes_show_of_the_machine_alarms_nobody_either() -> None:
+    """Where processes scatter as little as references do by themselves, the gate does not claim to know."""
+    process = partial(make_process, shared=0.002, own=0.002, follows=0.67)
+    shares, _ = judge_nights(100, process, partial(process, machine=-0.1), Rules())
+    assert shares == {Verdict.INCONCLUSIVE: 1}
 
 
 @pytest.mark.parametrize(("slower", "least"), [(0.05, 0.99), (0.03, 0.98), (0.02, 0.9)])
@@ -239,7 +273,7 @@ def test_slowdowns_are_caught_among_eight_tests_when_processes_scatter_by_1_2_pe
     process = partial(make_process, shared=0.05, own=0.01, reference=0.0066)
     shares, drawn = judge_nights(200, process, partial(process, slower=slower), Rules(tests=8))
     assert shares[Verdict.REGRESSED] >= least
-    assert drawn < 20
+    assert drawn < 25
 
 
 def test_a_loud_machine_is_left_undecided() -> None:
