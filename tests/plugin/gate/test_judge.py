@@ -74,8 +74,8 @@ def test_other_facts_are_incompatible_before_any_statistic() -> None:
 
 def test_the_reference_counts_only_where_it_is_the_same() -> None:
     rng = random.Random(5)
-    baseline = make_entry(make_process(rng, own=0.002) for _ in range(10))
-    run = make_entry(make_process(rng, machine=0.1, own=0.002) for _ in range(10))
+    baseline = make_entry(make_process(rng, shared=0.04, own=0.002) for _ in range(20))
+    run = make_entry(make_process(rng, machine=0.1, shared=0.04, own=0.002) for _ in range(20))
     assert judge(baseline, run, Rules(), NAME).verdict is Verdict.PASS
     for facts in (replace_fact(["reference", "threads"], 1), replace_fact(["reference"], None)):
         judgement = judge(baseline, replace(run, facts=facts), Rules(), NAME)
