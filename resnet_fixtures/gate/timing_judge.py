@@ -26,9 +26,10 @@ TRIMMED = 0.2  # at each end: Wilcox, Introduction to Robust Estimation and Hypo
 REFUTED_TOLERANCES = 2  # a PASS refutes a loss of so many tolerances
 DRIFT_CONFIDENCE = 0.95
 # How the ratio changes with the reference, in logarithms: not at all where a step is slowed as its reference is. Seen
-# (docs/gate.md): 0 at batch 1, -0.3 to 0.1 at 16 and 128; two causes of slowness had slopes that differ by 0.07 √2.
-# References of equal processes differ by up to 1 %.
-EXPECTED_SLOPE, CAUSES_DIFFER, REFERENCE_ERROR = Slope(0.0, 0.3), 0.07, 0.01
+# (docs/gate.md): 0 at batch 1, -0.3 to 0.1 at 16 and 128, and from one cause of slowness to another 0.07 √2 apart.
+EXPECTED_SLOPE = Slope(0.0, 0.3)
+SLOPE_ERROR_OF_CAUSES = 0.07
+REFERENCE_ERROR = 0.01  # references of equal processes differ by up to so much
 LARGEST_LOG = 100.0  # two processes that differ much give intervals beyond what a float can raise e to
 
 
@@ -131,7 +132,7 @@ def compare(
     steadied = remove_slope(ratios, references, slope)
     if not (_scatters_less(steadied, times) or _has_drifted(machine, question.tolerance)):
         return Comparison(compare_groups(*times, question.confidence), machine)
-    error = math.hypot(slope.error, CAUSES_DIFFER) * machine.estimate
+    error = math.hypot(slope.error, SLOPE_ERROR_OF_CAUSES) * machine.estimate
     change = widen(compare_groups(*steadied, question.confidence), error)
     return Comparison(change, machine, taken_out=1 + slope.estimate)
 
