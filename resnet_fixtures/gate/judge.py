@@ -110,7 +110,8 @@ def judge_pairs(
 ) -> Judgement:
     """Judge pairs of processes that took turns, each (the other side, this side): REGRESSED where this one is slower.
 
-    Both of a pair have as many steps. No pair at all is INCONCLUSIVE.
+    Both of a pair have as many steps, and pairs alternate in which side was started first. No pair at all is
+    INCONCLUSIVE.
     """
     rules = Rules({metric: tolerance}, tests, looks)
     question = Question(test, metric, batch_size, tolerance, rules.confidence, (), (" (this)", " (against)"))

@@ -11,7 +11,7 @@ from resnet_fixtures.gate import timing_reason
 from resnet_fixtures.gate.samples import Metric
 from resnet_fixtures.gate.verdict import Judgement, Verdict
 from resnet_fixtures.stats.covariate import Slope, fit_slope, remove_slope, widen
-from resnet_fixtures.stats.ratio import MIN_SPREAD, Change, compare_groups, compare_pairs, measure_spread
+from resnet_fixtures.stats.ratio import MIN_SPREAD, Change, compare_crossover, compare_groups, measure_spread
 from resnet_fixtures.stats.summary import Interval
 
 if TYPE_CHECKING:
@@ -85,10 +85,14 @@ def judge_timing(
 
 
 def judge_timing_pairs(question: Question, pairs: Sequence[tuple[ProcessSample, ProcessSample]]) -> Judgement:
-    """Judge pairs of processes that took turns, each (other, this): what slows the machine slows both."""
+    """Judge pairs of processes that took turns, each (other, this): what slows the machine slows both.
+
+    Pairs alternate in which side was started first, because that one is slower (docs/gate.md).
+    """
     if not pairs:
         return Judgement(question.test, Verdict.INCONCLUSIVE, "no pair of processes was measured")
-    change = compare_pairs([compare_in_turns(other, this) for other, this in pairs], question.confidence)
+    differences = [compare_in_turns(other, this) for other, this in pairs]
+    change = compare_crossover(differences[0::2], differences[1::2], question.confidence)
     counts = f"{len(pairs)} {'pair' if len(pairs) == 1 else 'pairs'} of processes"
     log_baseline = fmean(other.log_step for other, _ in pairs)
     return _conclude(question, Comparison(change), log_baseline, counts)

@@ -72,19 +72,25 @@ def measure_spread(baseline: Sequence[float], run: Sequence[float]) -> float | N
     return median(distances) / NormalDist().inv_cdf(0.75)
 
 
-def compare_pairs(differences: Sequence[float], confidence: float) -> Change:
-    """Compare by the differences of independent pairs, the run's value less the baseline's, with Student's t.
+def compare_crossover(first: Sequence[float], second: Sequence[float], confidence: float) -> Change:
+    """Compare by the differences of independent pairs, the run's value less the baseline's, in two orders.
 
-    Of one pair there is no interval; none at all is a ValueError.
+    In the pairs of `first` the baseline was before the run, in those of `second` behind it. What an order adds to one
+    side is in both means with opposite signs, and their middle is without it: the analysis of an AB/BA crossover (Hills
+    and Armitage 1979; Senn, Cross-over Trials in Clinical Research, 3.6), with Student's t and the pooled scatter.
+    Of one order alone, and of fewer than three pairs, there is no interval; none at all is a ValueError.
     """
-    if not differences:
+    if not first and not second:
         raise ValueError("a change takes one pair or more")
-    if len(differences) == 1:
-        return Change(differences[0])
-    spread, freedom = math.sqrt(variance(differences)), len(differences) - 1
+    estimate = fmean(fmean(order) for order in (first, second) if order)
+    freedom = len(first) + len(second) - 2
+    if not (first and second and freedom):
+        return Change(estimate)
+    spread = _deviation(first, second)
     if spread < MIN_SPREAD:
-        return Change(fmean(differences))
-    return _bound(fmean(differences), spread / math.sqrt(len(differences)), freedom, spread, confidence)
+        return Change(estimate)
+    error = spread / 2 * math.sqrt(1 / len(first) + 1 / len(second))
+    return _bound(estimate, error, freedom, spread, confidence)
 
 
 def _compare_ranks(baseline: Sequence[float], run: Sequence[float], spread: float, confidence: float) -> Change:

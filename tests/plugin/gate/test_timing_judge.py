@@ -159,6 +159,16 @@ def test_pairs_feel_the_machine_together(slower: float, verdict: Verdict) -> Non
     assert grouped.verdict is Verdict.INCONCLUSIVE  # what drifts hides the change from two groups
 
 
+@pytest.mark.parametrize("slower", [0.0, 0.03])
+def test_the_side_that_was_started_first_may_be_slower(slower: float) -> None:
+    penalty = 0.02
+    later, earlier = make_pairs(10, 3, slower - penalty, own=0.003), make_pairs(10, 4, slower + penalty, own=0.003)
+    pairs = [pair for both in zip(later, earlier, strict=True) for pair in both]
+    judgement = judge_timing_pairs(LATENCY, pairs)
+    assert judgement.change == pytest.approx(math.expm1(slower), abs=0.003)
+    assert judgement.verdict is (Verdict.REGRESSED if slower else Verdict.PASS)
+
+
 def test_steps_of_the_same_number_are_compared() -> None:
     spells = [0.01] * 6 + [0.02] * 5  # the machine slows down in mid-sample, a step earlier for one of the two
     other, this = ProcessSample(tuple(spells)), ProcessSample((*spells[1:], 0.02))

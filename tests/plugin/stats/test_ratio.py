@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from resnet_fixtures.stats.ratio import Change, compare_groups, compare_pairs
+from resnet_fixtures.stats.ratio import Change, compare_crossover, compare_groups
 from tests.plugin.lazy_tensorflow import LazyModule
 
 stats = LazyModule("scipy.stats")  # collecting the tests must not load it
@@ -72,24 +72,34 @@ def test_a_single_process_borrows_the_other_side_s_scatter() -> None:
         assert bounds == pytest.approx([expected.low, expected.high])
 
 
-def test_pairs_are_compared_as_scipy_s_one_sample_test_does() -> None:
-    change = compare_pairs(A, 0.99)
-    expected = stats.ttest_1samp(A, 0).confidence_interval(0.99)
+def test_pairs_in_two_orders_are_compared_as_scipy_s_two_sample_test_does() -> None:
+    change = compare_crossover(A, B, 0.99)
+    swapped = stats.ttest_ind(A, [-value for value in B])  # Hills and Armitage: half the difference, one order negated
+    expected = swapped.confidence_interval(0.99)
     assert change.interval is not None
-    assert (change.interval.low, change.interval.high) == pytest.approx((expected.low, expected.high))
-    assert change.upper95 == pytest.approx(stats.ttest_1samp(A, 0, alternative="less").confidence_interval(0.95).high)
-    assert change.spread == pytest.approx(0.0158114, abs=1e-6)
+    assert (change.interval.low, change.interval.high) == pytest.approx((expected.low / 2, expected.high / 2))
+    one_sided = stats.ttest_ind(A, [-value for value in B], alternative="less").confidence_interval(0.95)
+    assert change.upper95 == pytest.approx(one_sided.high / 2)
+
+
+def test_what_an_order_adds_to_a_side_moves_nothing() -> None:
+    change, shifted = (compare_crossover([a + x for a in A], [b - x for b in B], 0.99) for x in (0.0, 0.04))
+    assert shifted.estimate == pytest.approx(change.estimate)
+    assert shifted.spread == pytest.approx(change.spread)
+    assert shifted.upper95 == pytest.approx(change.upper95)
 
 
 def test_too_few_values_have_an_estimate_and_nothing_else() -> None:
     assert compare_groups([0.125], [0.375], 0.99) == Change(0.25)
-    assert compare_pairs([0.2], 0.99) == Change(0.2)
+    assert compare_crossover([0.2], [], 0.99) == compare_crossover([], [0.2], 0.99) == Change(0.2)
+    assert compare_crossover([0.125], [0.375], 0.99) == Change(0.25)
+    assert compare_crossover([0.125, 0.375], [], 0.99) == Change(0.25)
 
 
 def test_values_that_do_not_vary_bound_nothing() -> None:
     assert compare_groups([0.1] * 5, [0.3] * 5, 0.99).interval is None
     assert compare_groups([0.1, 0.1 + 1e-15], [0.3] * 5, 0.99).interval is None
-    assert compare_pairs([0.2] * 5, 0.99).upper95 is None
+    assert compare_crossover([0.2] * 3, [0.2] * 2, 0.99).upper95 is None
 
 
 def test_one_side_may_be_constant() -> None:
@@ -102,12 +112,12 @@ def test_one_side_may_be_constant() -> None:
 @pytest.mark.parametrize("confidence", [0.95, 0.99])
 def test_interval_covers_the_truth_as_often_as_it_promises(confidence: float) -> None:
     rng, runs = random.Random(7), 1000
-    hits = {"ranks": 0, "means": 0, "pairs": 0, "single": 0}
+    hits = {"ranks": 0, "means": 0, "crossover": 0, "single": 0}
     for _ in range(runs):
         changes = {
             "ranks": compare_groups(draw_with_bad_tenth(rng, 12, 0), draw_with_bad_tenth(rng, 8, 0.03), confidence),
             "means": compare_groups(draw(rng, 3, 0, 0.01), draw(rng, 4, 0.03, 0.02), confidence),
-            "pairs": compare_pairs(draw(rng, 5, 0.03, 0.01), confidence),
+            "crossover": compare_crossover(draw(rng, 3, 0.05, 0.01), draw(rng, 2, 0.01, 0.01), confidence),
             "single": compare_groups(draw(rng, 1, 0, 0.01), draw(rng, 8, 0.03, 0.01), confidence),
         }
         for name, change in changes.items():
@@ -166,7 +176,7 @@ def test_an_empty_side_is_refused(baseline: list[float], run: list[float]) -> No
 
 def test_no_pair_is_refused() -> None:
     with pytest.raises(ValueError, match="one pair or more"):
-        compare_pairs([], 0.99)
+        compare_crossover([], [], 0.99)
 
 
 def test_module_is_imported_without_scipy() -> None:
