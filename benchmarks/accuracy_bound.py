@@ -35,7 +35,7 @@ from resnet_fixtures.data.preprocess import Preprocessing
 from resnet_fixtures.data.records import make_example, write_records
 from resnet_fixtures.graph.embedded import embedded_graph_file
 from resnet_fixtures.graph.frozen import load_frozen_graph
-from resnet_fixtures.hardware.library_environment import library_environment
+from resnet_fixtures.hardware.library_environment import inference_library_environment
 from resnet_fixtures.hardware.pinning import pinned, with_environment
 from resnet_fixtures.hardware.thread_plan import ThreadPlan, make_thread_plan
 from resnet_fixtures.hardware.topology import read_topology
@@ -79,7 +79,7 @@ def main() -> None:
     options = parser.parse_args()
     plan = make_thread_plan(read_topology())
     with (
-        with_environment(library_environment(plan, os.environ)),
+        with_environment(inference_library_environment(plan, os.environ)),
         pinned(plan.cpus),
         data_location(options.data_location) as location,
     ):

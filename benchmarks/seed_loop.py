@@ -2,10 +2,10 @@
 
 The plain loop is eval_image_classifier_inference.py's: `optimize_for_inference`, a session for the network and a
 second one, with its own 32 and 14 threads, that draws new random images before every step; the step itself is
-`session.run` with a feed dictionary. Both take turns (A B A B) in one process; the printed figures are ratios of
-medians: by the wall clock, and by the seed's own report, which leaves the drawing out.
+`session.run` with a feed dictionary. Each is a process of its own that stays, on the cores of the plan; they take turns
+(contestants.py). The printed figure is the ratio of the medians of the turns, by the wall clock, drawing included.
 
-    python benchmarks/seed_loop.py
+    python -m benchmarks.seed_loop
 """
 
 from __future__ import annotations
@@ -13,18 +13,19 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
-import time
+import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.contestants import alternate, repeat, serve
 from resnet_fixtures.data.dummy import dummy_images
 from resnet_fixtures.graph.embedded import embedded_graph_file
 from resnet_fixtures.graph.freeze import INPUT_NAME, OUTPUT_NAME
 from resnet_fixtures.graph.frozen import load_frozen_graph
 from resnet_fixtures.graph.parse import parse_graph
 from resnet_fixtures.graph.quantize import run_compressor
-from resnet_fixtures.hardware.library_environment import library_environment
-from resnet_fixtures.hardware.pinning import pinned, with_environment
+from resnet_fixtures.hardware.library_environment import inference_library_environment, library_environment
+from resnet_fixtures.hardware.pinning import pin
 from resnet_fixtures.hardware.thread_plan import ThreadPlan, make_thread_plan
 from resnet_fixtures.hardware.topology import read_topology
 from resnet_fixtures.inference.session import InferenceSession
@@ -33,42 +34,53 @@ from resnet_fixtures.precision import Precision
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ROUNDS, STEPS, WARMUPS = 8, 10, 10
+ROUNDS, STEPS = 20, 20
+OURS, SEED_LOOP = "ours", "the seed's loop"
 
 
 def main() -> None:
     """Print one line for each precision that was asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("precisions", nargs="*", type=Precision, default=[Precision.FP32, Precision.INT8])
-    plan = make_thread_plan(read_topology())
-    with with_environment(library_environment(plan, os.environ)), pinned(plan.cpus):
-        for precision in parser.parse_args().precisions:
-            print(compare(precision, plan))
+    parser.add_argument("--contestant", choices=[OURS, SEED_LOOP], help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    for precision in options.precisions:
+        if options.contestant:
+            step = make_own_step(precision) if options.contestant == OURS else make_seed_loop_step(precision)
+            serve(repeat(step, STEPS), STEPS)
+        else:
+            print(compare(precision), flush=True)
 
 
-def compare(precision: Precision, plan: ThreadPlan) -> str:
-    """Time both loops in turns and say how much faster ours is, by the seed's own figure and by the wall clock."""
-    file = embedded_graph_file(precision, print)
-    plain = graph_for_seed_loop(precision)
-    ours_s, theirs_s, loop_s = [], [], []
-    with InferenceSession(load_frozen_graph(file, precision), plan) as session:
-        ours = partial(session.predict, dummy_images(1))
-        theirs = make_seed_loop(plain, plan)
-        for _ in range(WARMUPS):
-            ours()
-            theirs()
-        for _ in range(ROUNDS):
-            ours_s += [seconds for _, seconds in time_calls(ours)]
-            timed = time_calls(theirs)
-            theirs_s += [seconds for seconds, _ in timed]
-            loop_s += [seconds for _, seconds in timed]
-    ours_median_s, theirs_median_s, loop_median_s = map(statistics.median, (ours_s, theirs_s, loop_s))
+def compare(precision: Precision) -> str:
+    """Let both take turns and say how much faster ours is."""
+    embedded_graph_file(precision, print)
+    names = (OURS, SEED_LOOP)
+    commands = {
+        name: [sys.executable, "-m", "benchmarks.seed_loop", str(precision), "--contestant", name] for name in names
+    }
+    ours_s, theirs_s = map(statistics.median, alternate(commands, ROUNDS).values())
     return (
-        f"{precision}: ours {1 / ours_median_s:.1f} images/s; the seed's loop {1 / loop_median_s:.1f}, "
-        f"we are {loop_median_s / ours_median_s:.2f} times as fast; its own report, which leaves the drawing of images "
-        f"out, {1 / theirs_median_s:.1f}: {theirs_median_s / ours_median_s:.2f} times "
-        f"({ROUNDS} rounds of {STEPS} steps each, in turns, medians)"
+        f"{precision}: ours {1 / ours_s:.1f} images/s, the seed's loop {1 / theirs_s:.1f}: we are "
+        f"{theirs_s / ours_s:.2f} times as fast ({ROUNDS} rounds of {STEPS} steps each, in turns, medians)"
     )
+
+
+def make_own_step(precision: Precision, batch_size: int = 1) -> Callable[[], object]:
+    """Pin this process and return a step of the suite's."""
+    plan = make_thread_plan(read_topology())
+    os.environ.update(inference_library_environment(plan, os.environ))
+    pin(plan.cpus)
+    session = InferenceSession(load_frozen_graph(embedded_graph_file(precision, print), precision), plan)
+    return partial(session.predict, dummy_images(batch_size))
+
+
+def make_seed_loop_step(precision: Precision) -> Callable[[], object]:
+    """Pin this process and return a step of the seed's loop, the drawing of its images included."""
+    plan = make_thread_plan(read_topology())
+    os.environ.update(library_environment(plan, os.environ))
+    pin(plan.cpus)
+    return make_seed_loop(graph_for_seed_loop(precision), plan)
 
 
 def graph_for_seed_loop(precision: Precision) -> Any:
@@ -79,18 +91,8 @@ def graph_for_seed_loop(precision: Precision) -> Any:
     return run_compressor(graph_for_seed_loop(Precision.FP32), INPUT_NAME, OUTPUT_NAME, [dummy_images(8)])
 
 
-def time_calls(call: Callable[[], Any]) -> list[tuple[Any, float]]:
-    """Return what each of STEPS calls returned, and its seconds."""
-    timed = []
-    for _ in range(STEPS):
-        start = time.perf_counter()
-        returned = call()
-        timed.append((returned, time.perf_counter() - start))
-    return timed
-
-
-def make_seed_loop(graph_def: Any, plan: ThreadPlan) -> Callable[[], float]:
-    """Return a step of the seed's loop: draw images, then time the network's session alone, feeding included."""
+def make_seed_loop(graph_def: Any, plan: ThreadPlan) -> Callable[[], object]:
+    """Return a step of the seed's loop: draw images, then run the network's session on them."""
     import tensorflow as tf
     from tensorflow.core.protobuf import rewriter_config_pb2
     from tensorflow.python.tools.optimize_for_inference_lib import optimize_for_inference
@@ -116,13 +118,7 @@ def make_seed_loop(graph_def: Any, plan: ThreadPlan) -> Callable[[], float]:
         ),
     )
 
-    def step() -> float:
-        images = data_session.run(drawn)
-        start = time.time()
-        session.run("softmax_tensor:0", feed_dict={"input_tensor:0": images})
-        return time.time() - start
-
-    return step
+    return lambda: session.run("softmax_tensor:0", feed_dict={"input_tensor:0": data_session.run(drawn)})
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
 """Compare a training step with Keras' `fit` and with PyTorch, and bf16 with fp32, at 224x224.
 
-Each contestant is a process of its own that stays; they take turns (A B C A B C …), one computes while the others
-wait. A turn is STEPS steps on a batch that lies in memory; the figures are ratios of the medians of the turns.
+Each contestant is a process of its own that stays; they take turns (contestants.py). A turn is STEPS steps on a batch
+that lies in memory; the figures are ratios of the medians of the turns.
 
 - ours fp32, ours bf16: `TrainingStep.run`, weight decay and moving statistics included.
 - keras: `Model.fit` on `keras.applications.ResNet50(weights=None)`, compiled with SGD, momentum 0.9. (Its network has
   the stride in a block's first convolution, which saves it 6 % of the multiplications; it decays no weights.)
 - torch, torch channels_last: torchvision's resnet50, eager, SGD with momentum and weight decay, in either layout.
 
-    python benchmarks/training_step.py --torch-python PYTHON-WITH-TORCHVISION
+    python -m benchmarks.training_step --torch-python PYTHON-WITH-TORCHVISION
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ import os
 import statistics
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING, Any
+
+from benchmarks.contestants import alternate, serve
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
@@ -42,7 +43,7 @@ def main() -> None:
     parser.add_argument("--contestant", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.contestant:
-        serve(make_steps(options.contestant, options.batch_size))
+        serve(make_steps(options.contestant, options.batch_size), STEPS)
         return
     seconds = compare(options.torch_python, options.batch_size, options.rounds)
     for name, turns in seconds.items():
@@ -60,42 +61,18 @@ def compare(torch_python: str, batch: int, rounds: int) -> dict[str, list[float]
     names = [*OURS, "keras", *(TORCH if has_torch.returncode == 0 else ())]
     if has_torch.returncode:
         print(f"{torch_python} has no torchvision: pass --torch-python for that comparison")
-    contestants = {name: start(torch_python if name in TORCH else sys.executable, name, batch) for name in names}
-    try:
-        turns = [{name: take_turn(process) for name, process in contestants.items()} for _ in range(rounds)]
-    finally:
-        for process in contestants.values():
-            process.kill()
-            process.wait()
-    return {name: [turn[name] for turn in turns] for name in names}
-
-
-def start(python: str, name: str, batch: int) -> subprocess.Popen[str]:
-    """Start a contestant and wait until it has warmed up."""
-    command = [python, __file__, "--contestant", name, "--batch-size", str(batch)]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    take_turn(process)
-    return process
-
-
-def take_turn(process: subprocess.Popen[str]) -> float:
-    """Let a contestant run STEPS steps and return the seconds of one."""
-    assert process.stdin is not None
-    assert process.stdout is not None
-    print("go", file=process.stdin, flush=True)
-    for line in process.stdout:
-        if line.startswith("seconds "):
-            return float(line.split()[1])
-    raise SystemExit(f"a contestant ended with status {process.wait()}")
-
-
-def serve(steps: Callable[[], object]) -> None:
-    """Run a turn for each line on standard input, after one that does not count."""
-    steps()
-    for _ in sys.stdin:
-        start_s = time.perf_counter()
-        steps()
-        print("seconds", (time.perf_counter() - start_s) / STEPS, flush=True)
+    commands = {
+        name: [
+            torch_python if name in TORCH else sys.executable,
+            __file__,
+            "--contestant",
+            name,
+            "--batch-size",
+            str(batch),
+        ]
+        for name in names
+    }
+    return alternate(commands, rounds)
 
 
 def make_steps(name: str, batch: int) -> Callable[[], object]:

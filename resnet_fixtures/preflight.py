@@ -12,7 +12,7 @@ import pytest
 from resnet_fixtures.errors import InputError
 from resnet_fixtures.fixture_use import ROOT, parameter, uses
 from resnet_fixtures.hardware.facts import machine_facts
-from resnet_fixtures.hardware.library_environment import library_environment
+from resnet_fixtures.hardware.library_environment import inference_library_environment
 from resnet_fixtures.hardware.pinning import pinned, with_environment
 from resnet_fixtures.hardware.thread_plan import instance_plans
 from resnet_fixtures.live import LiveTerminal
@@ -84,7 +84,7 @@ def make_ready(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
     """
     suite = config.stash[SUITE]
     if suite.graphs is None:
-        config.stash[CLEANUP].enter_context(with_environment(library_environment(suite.plan, os.environ)))
+        config.stash[CLEANUP].enter_context(with_environment(inference_library_environment(suite.plan, os.environ)))
         config.stash[CLEANUP].enter_context(pinned(suite.plan.cpus))
         check_inputs(config, suite, runnable(items))
         skip_impossible(suite, runnable(items))

@@ -42,6 +42,7 @@ class ReferenceKernel:
         config: Any = tf.compat.v1.ConfigProto(
             intra_op_parallelism_threads=threads, inter_op_parallelism_threads=1, use_per_session_threads=True
         )
+        config.experimental.disable_thread_spinning = True  # as in the step's own session
         limit_optimizer(config.graph_options.rewrite_options, graph.graph_def)
         session = tf.compat.v1.Session(graph=tf_graph, config=config)
         self._images: npt.NDArray[Any] = dummy_images(count_images(batch_size), graph.image_size, SEED)

@@ -16,7 +16,7 @@ import numpy as np
 from resnet_fixtures.data.dummy import dummy_images
 from resnet_fixtures.errors import InputError
 from resnet_fixtures.graph.frozen import load_frozen_graph
-from resnet_fixtures.hardware.library_environment import library_environment
+from resnet_fixtures.hardware.library_environment import INFERENCE_VARIABLES, library_environment
 from resnet_fixtures.hardware.pinning import pin
 from resnet_fixtures.hardware.thread_plan import ThreadPlan
 from resnet_fixtures.inference.session import InferenceSession
@@ -108,7 +108,7 @@ def child_environment(plan: ThreadPlan, environ: Mapping[str, str]) -> dict[str,
 
 def inference_environment(plan: ThreadPlan, environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of a child without use for Keras: TensorFlow leaves it out and starts in 2.5 s, not 5."""
-    return {"TF_USE_LEGACY_KERAS": "1", **child_environment(plan, environ)}
+    return {"TF_USE_LEGACY_KERAS": "1", **INFERENCE_VARIABLES, **child_environment(plan, environ)}
 
 
 def run_child(work: Callable[[], None]) -> None:

@@ -95,7 +95,8 @@ def session_config(plan: ThreadPlan, graph_def: tf.compat.v1.GraphDef) -> tf.com
     """Return a session's configuration: pools of its own, and the remapper that fuses convolution, bias, sum and ReLU.
 
     AGGRESSIVE lets the remapper trust the placeholder's shape, without which it leaves the residual sums alone (51.5
-    against 54.8 ms a step at batch 1, fp32); the seed's scripts set it too. `limit_optimizer` has the rest.
+    against 54.8 ms a step at batch 1, fp32); the seed's scripts set it too. `limit_optimizer` has the rest. An idle
+    thread sleeps at once: one that spins takes a core from the thread that hands out the next work.
     """
     import tensorflow as tf
     from tensorflow.core.protobuf import rewriter_config_pb2
@@ -106,6 +107,7 @@ def session_config(plan: ThreadPlan, graph_def: tf.compat.v1.GraphDef) -> tf.com
         use_per_session_threads=True,
         device_count={"GPU": 0},
     )
+    config.experimental.disable_thread_spinning = True
     rewrites = config.graph_options.rewrite_options
     rewrites.remapping = rewriter_config_pb2.RewriterConfig.AGGRESSIVE
     limit_optimizer(rewrites, graph_def)

@@ -84,8 +84,15 @@ def test_environment_is_the_users_with_openmp_for_the_childs_plan() -> None:
 
 
 def test_users_own_settings_win() -> None:
-    mine = {"OMP_NUM_THREADS": "7", "TF_CPP_MIN_LOG_LEVEL": "0"}
+    mine = {"OMP_NUM_THREADS": "7", "TF_CPP_MIN_LOG_LEVEL": "0", "TF_ONEDNN_THREADPOOL_USE_CALLER_THREAD": "0"}
     assert mine.items() <= child_environment(PLAN, mine).items()
+    assert mine.items() <= inference_environment(PLAN, mine).items()
+
+
+def test_calling_thread_computes_in_inference_alone() -> None:
+    name = "TF_ONEDNN_THREADPOOL_USE_CALLER_THREAD"
+    assert inference_environment(PLAN, {})[name] == "1"
+    assert name not in child_environment(PLAN, {})
 
 
 def test_empty_python_path_does_not_add_the_current_folder() -> None:

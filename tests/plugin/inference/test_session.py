@@ -77,10 +77,11 @@ def test_bfloat16_sums_to_one(graph: FrozenGraph) -> None:
         np.testing.assert_allclose(session.checked_predict(IMAGES), run_plainly(graph, IMAGES), atol=0.01)
 
 
-def test_pools_are_the_plans_and_the_remapper_trusts_the_placeholder(graph: FrozenGraph) -> None:
+def test_pools_are_the_plans_and_sleep_and_the_remapper_trusts_the_placeholder(graph: FrozenGraph) -> None:
     config = session_config(replace(PLAN, intra=3, inter=2), graph.graph_def)
     assert (config.intra_op_parallelism_threads, config.inter_op_parallelism_threads) == (3, 2)
     assert config.use_per_session_threads
+    assert config.experimental.disable_thread_spinning
     assert config.graph_options.rewrite_options.remapping == 3  # RewriterConfig.AGGRESSIVE
 
 
