@@ -61,17 +61,8 @@ def compare(torch_python: str, batch: int, rounds: int) -> dict[str, list[float]
     names = [*OURS, "keras", *(TORCH if has_torch.returncode == 0 else ())]
     if has_torch.returncode:
         print(f"{torch_python} has no torchvision: pass --torch-python for that comparison")
-    commands = {
-        name: [
-            torch_python if name in TORCH else sys.executable,
-            __file__,
-            "--contestant",
-            name,
-            "--batch-size",
-            str(batch),
-        ]
-        for name in names
-    }
+    arguments = ["-m", "benchmarks.training_step", "--batch-size", str(batch), "--contestant"]
+    commands = {name: [torch_python if name in TORCH else sys.executable, *arguments, name] for name in names}
     return alternate(commands, rounds)
 
 
