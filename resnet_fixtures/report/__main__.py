@@ -27,7 +27,7 @@ def make_report(storage: str, results: Path, form: str, out: Path | None) -> str
     if out is None:
         return text.rstrip("\n")
     write_atomically(out, text.encode())
-    counts = (len(history.runs), len(history.scores), len(history.trainings))
+    counts = (len(list(history.numbered())), len(history.scores), len(history.trainings))
     return f"{out}: {counts[0]} runs, {counts[1]} accuracy runs and {counts[2]} trainings to a target"
 
 
