@@ -36,7 +36,7 @@ COMPARED = (
 NEEDED = {"CPU model": ("machine", "cpu_model"), "thread plan": ("thread_plan", "cpus")}
 OF_NO_ACCOUNT = ("seed",)  # of a recipe: the runs of a training have seeds of their own
 # What may differ, as it is what is judged; the reason names it.
-CHANGING = {"kernel": ("machine", "kernel"), "governor": ("machine", "governor"), "turbo": ("machine", "turbo")}
+CHANGING = {name: ("machine", name) for name in ("kernel", "governor", "turbo", "idle_states")}
 LONGEST = 80  # characters of a value in a sentence
 
 

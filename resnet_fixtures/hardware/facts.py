@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from resnet_fixtures.hardware.topology import Topology
 
 _CPUS = "sys/devices/system/cpu"
+_HALT_POLL = "sys/module/haltpoll/parameters/guest_halt_poll_ns"
 
 
 def machine_facts(topology: Topology, isa: Isa, root: Path = Path("/")) -> dict[str, object]:
@@ -34,6 +35,7 @@ def machine_facts(topology: Topology, isa: Isa, root: Path = Path("/")) -> dict[
         "kernel": read_text(root / "proc/sys/kernel/osrelease") or None,
         "governor": _read_governor(topology, root),
         "turbo": _read_turbo(root),
+        "idle_states": _read_idle_states(topology, root),
     }
 
 
@@ -58,3 +60,16 @@ def _read_turbo(root: Path) -> bool | None:
         return not is_off
     boost = read_number(root / _CPUS / "cpufreq/boost")
     return None if boost is None else bool(boost)
+
+
+def _read_idle_states(topology: Topology, root: Path) -> str | None:
+    """Read the sleep states that a core without work may enter, from the lightest one on, such as `POLL, C1, C6`.
+
+    What is switched off (`cpupower idle-set`) is left out. A virtual machine's haltpoll says how long it waits before
+    it halts: `POLL, haltpoll idle, after 0 ns of polling`. The cores are taken to be like the first.
+    """
+    states = (root / _CPUS / f"cpu{topology.cpus[0].id}/cpuidle").glob("state*")
+    shallow_first = sorted(states, key=lambda state: int(state.name.removeprefix("state")))
+    names = [read_text(state / "name") for state in shallow_first if not read_number(state / "disable")]
+    poll_ns = read_number(root / _HALT_POLL)
+    return ", ".join([*names, *([] if poll_ns is None else [f"after {poll_ns} ns of polling"])]) or None

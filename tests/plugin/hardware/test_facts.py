@@ -28,6 +28,7 @@ def test_everything_that_a_server_tells(fake_root: FakeRoot) -> None:
             "proc/sys/kernel/osrelease": "6.8.0-45-generic",
             **{f"{CPUS}/cpu{cpu}/cpufreq/scaling_governor": "performance" for cpu in (0, 1, 4, 5)},
             f"{CPUS}/intel_pstate/no_turbo": "0",
+            **{f"{CPUS}/cpu0/cpuidle/state{number}/name": name for number, name in enumerate(("POLL", "C1", "C6"))},
         }
     )
     assert machine_facts(SMT, ISA, root) == {
@@ -44,6 +45,7 @@ def test_everything_that_a_server_tells(fake_root: FakeRoot) -> None:
         "kernel": "6.8.0-45-generic",
         "governor": "performance",
         "turbo": True,
+        "idle_states": "POLL, C1, C6",
     }
 
 
@@ -60,6 +62,7 @@ def test_what_is_not_told_is_none(tmp_path: Path) -> None:
         "kernel",
         "governor",
         "turbo",
+        "idle_states",
     ]
     assert facts["smt"] is False
 
@@ -84,3 +87,18 @@ def test_mixed_governors_are_all_named(fake_root: FakeRoot) -> None:
 )
 def test_turbo(fake_root: FakeRoot, file: str, text: str, turbo: bool) -> None:
     assert machine_facts(SMT, ISA, fake_root({f"{CPUS}/{file}": text}))["turbo"] is turbo
+
+
+def test_idle_states_that_are_switched_off_are_left_out(fake_root: FakeRoot) -> None:
+    files = {f"{CPUS}/cpu0/cpuidle/state{number}/name": f"C{number}" for number in (0, 1, 2, 10)}
+    files |= {f"{CPUS}/cpu0/cpuidle/state{number}/disable": str(int(number == 2)) for number in (0, 1, 2, 10)}
+    assert machine_facts(SMT, ISA, fake_root(files))["idle_states"] == "C0, C1, C10"
+
+
+def test_idle_states_of_a_virtual_machine(fake_root: FakeRoot) -> None:
+    files = {
+        f"{CPUS}/cpu0/cpuidle/state0/name": "haltpoll idle",
+        "sys/module/haltpoll/parameters/guest_halt_poll_ns": "200000",
+    }
+    facts = machine_facts(SMT, ISA, fake_root(files))
+    assert facts["idle_states"] == "haltpoll idle, after 200000 ns of polling"

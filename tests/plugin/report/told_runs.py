@@ -103,7 +103,7 @@ def make_facts(tensorflow: str = "2.21.0", cpu: str = CPU) -> dict[str, Any]:
         "machine": {
             "cpu_model": cpu, "isa": "avx512_vnni_bf16", "cpus": "0-1", "cores": 2, "smt": False, "sockets": 1,
             "numa_nodes": 1, "quota": None, "memory_bytes": 16 * 2**30, "kernel": "6.1.0-18-amd64",
-            "governor": "performance", "turbo": True,
+            "governor": "performance", "turbo": True, "idle_states": "POLL, C1, C6",
         },
         "kernels": {"sentence": "Of the graph's 53 convolutions oneDNN ran 53 in the precision.", "is_native": True},
     }  # fmt: skip
