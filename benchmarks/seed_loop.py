@@ -3,7 +3,9 @@
 The plain loop is eval_image_classifier_inference.py's: `optimize_for_inference`, a session for the network and a
 second one, with its own 32 and 14 threads, that draws new random images before every step; the step itself is
 `session.run` with a feed dictionary. Each is a process of its own that stays, on the cores of the plan; they take turns
-(contestants.py). The printed figure is the ratio of the medians of the turns, by the wall clock, drawing included.
+(contestants.py). The printed figures are ratios of the medians of the turns, by the wall clock, drawing included: of
+our prepared call on all cores, as the suite times it, and of `--numa-cores-per-instance 1`, a process for each core,
+which answers more images in all and each of them later.
 
     python -m benchmarks.seed_loop
 """
@@ -26,8 +28,9 @@ from resnet_fixtures.graph.parse import parse_graph
 from resnet_fixtures.graph.quantize import run_compressor
 from resnet_fixtures.hardware.library_environment import inference_library_environment, library_environment
 from resnet_fixtures.hardware.pinning import pin
-from resnet_fixtures.hardware.thread_plan import ThreadPlan, make_thread_plan
+from resnet_fixtures.hardware.thread_plan import ThreadPlan, instance_plans, make_thread_plan
 from resnet_fixtures.hardware.topology import read_topology
+from resnet_fixtures.inference.instances import Instances
 from resnet_fixtures.inference.session import InferenceSession
 from resnet_fixtures.precision import Precision
 
@@ -35,35 +38,54 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ROUNDS, STEPS = 20, 20
-OURS, SEED_LOOP = "ours", "the seed's loop"
+OURS, INSTANCES, SEED_LOOP = "ours", "ours with a process for each core", "the seed's loop"
 
 
 def main() -> None:
     """Print one line for each precision that was asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("precisions", nargs="*", type=Precision, default=[Precision.FP32, Precision.INT8])
-    parser.add_argument("--contestant", choices=[OURS, SEED_LOOP], help=argparse.SUPPRESS)
+    parser.add_argument("--contestant", choices=[OURS, INSTANCES, SEED_LOOP], help=argparse.SUPPRESS)
     options = parser.parse_args()
     for precision in options.precisions:
         if options.contestant:
-            step = make_own_step(precision) if options.contestant == OURS else make_seed_loop_step(precision)
-            serve(repeat(step, STEPS), STEPS)
+            compete(options.contestant, precision)
         else:
             print(compare(precision), flush=True)
 
 
 def compare(precision: Precision) -> str:
-    """Let both take turns and say how much faster ours is."""
+    """Let all take turns and say how much faster than the loop ours are."""
     embedded_graph_file(precision, print)
-    names = (OURS, SEED_LOOP)
+    names = (OURS, INSTANCES, SEED_LOOP)
     commands = {
         name: [sys.executable, "-m", "benchmarks.seed_loop", str(precision), "--contestant", name] for name in names
     }
-    ours_s, theirs_s = map(statistics.median, alternate(commands, ROUNDS).values())
+    images_per_s = {name: 1 / statistics.median(turns) for name, turns in alternate(commands, ROUNDS).items()}
+    ratios = [f"{images_per_s[name] / images_per_s[SEED_LOOP]:.2f} times {SEED_LOOP}" for name in names[:-1]]
+    said = [f"{name} {images_per_s[name]:.1f} images/s" for name in names]
     return (
-        f"{precision}: ours {1 / ours_s:.1f} images/s, the seed's loop {1 / theirs_s:.1f}: we are "
-        f"{theirs_s / ours_s:.2f} times as fast ({ROUNDS} rounds of {STEPS} steps each, in turns, medians)"
+        f"{precision}: {said[2]}; {said[0]}, {ratios[0]}; {said[1]}, {ratios[1]} "
+        f"({ROUNDS} rounds of {STEPS} steps each, in turns, medians)"
     )
+
+
+def compete(name: str, precision: Precision) -> None:
+    """Be a contestant until nobody asks for a turn."""
+    if name == INSTANCES:
+        plans = instance_plans(read_topology(), make_thread_plan(read_topology()), cores_per_instance=1)
+        with Instances(embedded_graph_file(precision, print), precision, plans, batch_size=1) as instances:
+            serve(partial(run_instances, instances), STEPS * len(plans))
+    else:
+        step = make_own_step(precision) if name == OURS else make_seed_loop_step(precision)
+        serve(repeat(step, STEPS), STEPS)
+
+
+def run_instances(instances: Instances) -> None:
+    """Run a turn's steps on every core, then halt, because the others take their turns."""
+    for _ in range(STEPS):
+        instances.wait_step()
+    instances.results()
 
 
 def make_own_step(precision: Precision, batch_size: int = 1) -> Callable[[], object]:
