@@ -40,6 +40,7 @@ NOT_RUN = {
 UNSURE = {
     "--benchmark-compare-fail": "Performance has regressed",
     "python -m resnet_fixtures.gate": "INCONCLUSIVE",
+    "--benchmark-only --gate\n": "1 REGRESSED",
 }
 
 
