@@ -73,7 +73,8 @@ def compare(precision: Precision) -> str:
 def compete(name: str, precision: Precision) -> None:
     """Be a contestant until nobody asks for a turn."""
     if name == INSTANCES:
-        plans = instance_plans(read_topology(), make_thread_plan(read_topology()), cores_per_instance=1)
+        topology = read_topology()
+        plans = instance_plans(topology, make_thread_plan(topology), cores_per_instance=1)
         with Instances(embedded_graph_file(precision, print), precision, plans, batch_size=1) as instances:
             serve(partial(run_instances, instances), STEPS * len(plans))
     else:

@@ -71,5 +71,6 @@ def _read_idle_states(topology: Topology, root: Path) -> str | None:
     states = (root / _CPUS / f"cpu{topology.cpus[0].id}/cpuidle").glob("state*")
     shallow_first = sorted(states, key=lambda state: int(state.name.removeprefix("state")))
     names = [read_text(state / "name") for state in shallow_first if not read_number(state / "disable")]
-    poll_ns = read_number(root / _HALT_POLL)
-    return ", ".join([*names, *([] if poll_ns is None else [f"after {poll_ns} ns of polling"])]) or None
+    if names and read_text(root / _CPUS / "cpuidle/current_governor") == "haltpoll":
+        names.append(f"after {read_number(root / _HALT_POLL)} ns of polling")
+    return ", ".join(names) or None

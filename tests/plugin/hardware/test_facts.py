@@ -95,10 +95,13 @@ def test_idle_states_that_are_switched_off_are_left_out(fake_root: FakeRoot) -> 
     assert machine_facts(SMT, ISA, fake_root(files))["idle_states"] == "C0, C1, C10"
 
 
-def test_idle_states_of_a_virtual_machine(fake_root: FakeRoot) -> None:
+@pytest.mark.parametrize(
+    ("governor", "idle_states"), [("haltpoll", "halt, after 200000 ns of polling"), ("menu", "halt")]
+)
+def test_polling_before_a_halt_is_that_of_haltpoll(fake_root: FakeRoot, governor: str, idle_states: str) -> None:
     files = {
-        f"{CPUS}/cpu0/cpuidle/state0/name": "haltpoll idle",
-        "sys/module/haltpoll/parameters/guest_halt_poll_ns": "200000",
+        f"{CPUS}/cpu0/cpuidle/state0/name": "halt",
+        f"{CPUS}/cpuidle/current_governor": governor,
+        "sys/module/haltpoll/parameters/guest_halt_poll_ns": "200000",  # there with any governor
     }
-    facts = machine_facts(SMT, ISA, fake_root(files))
-    assert facts["idle_states"] == "haltpoll idle, after 200000 ns of polling"
+    assert machine_facts(SMT, ISA, fake_root(files))["idle_states"] == idle_states
