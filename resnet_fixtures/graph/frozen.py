@@ -60,15 +60,19 @@ def load_frozen_graph(path: Path, precision: Precision) -> FrozenGraph:
 
 
 def check_content(content: bytes, precision: Precision, origin: str) -> tuple[tf.compat.v1.GraphDef, Interface]:
-    """Return a file's graph, with an open batch but not transformed, and its interface; raises as loading does."""
+    """Return what the output of a file's graph needs, with an open batch, and its interface; raises as loading does.
+
+    Nothing is folded yet. What the output does not need has shapes that nobody has checked, and is left out.
+    """
     graph_def = parse_graph(content, origin)
     check_graph(graph_def, origin)
     _check_precision(graph_def, precision, origin)
     strip_annotations(graph_def)
     interface = find_interface(graph_def, origin)
-    placeholder = next(node for node in graph_def.node if node.name == interface.input_name)
+    needed = EditableGraph(graph_def).pruned(interface.output_name)
+    placeholder = next(node for node in needed.node if node.name == interface.input_name)
     set_image_shape(placeholder, -1, interface.image_size)
-    return graph_def, interface
+    return needed, interface
 
 
 def transform_for_inference(

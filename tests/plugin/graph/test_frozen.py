@@ -277,3 +277,16 @@ def test_a_checked_graph_is_as_it_was_given(fp32_graph: GraphDef) -> None:
     graph_def, interface = check_content(fp32_graph.SerializeToString(), Precision.FP32, "x.pb")
     assert count(graph_def) == count(fp32_graph)
     assert (interface.input_name, interface.classes) == ("input_tensor", 11)
+
+
+@pytest.mark.parametrize("operation, shapes", [("AddV2", [(2**20, 1), (1, 2**20)]), ("AddV2", [2, 3]), ("Conv2D", [])])
+def test_what_the_output_does_not_need_is_not_computed(
+    fp32_graph: GraphDef, write: GraphWriter, operation: str, shapes: list[tuple[int, ...] | int]
+) -> None:
+    """A sum of 4 TiB, one of shapes that do not fit, and a convolution of nothing."""
+    graph = EditableGraph(fp32_graph)
+    operands = [graph.add_constant(f"operand{n}", np.zeros(shape, np.float32)) for n, shape in enumerate(shapes)]
+    graph.add("unread", operation, operands, T=FLOAT32)
+    whole = type(fp32_graph)(node=graph.nodes.values(), versions=fp32_graph.versions)
+    loaded = load_frozen_graph(write(whole), Precision.FP32).graph_def
+    assert loaded == load_frozen_graph(write(fp32_graph), Precision.FP32).graph_def
