@@ -1,4 +1,4 @@
-"""Keep pytest from taking the folder of `--data-location DIR` for a place of tests.
+"""Keep pytest from taking the folder of `--data-location DIR`, or another option's path, for a place of tests.
 
 pytest looks for its settings before it has loaded plugins. It does not know our options yet, takes their values for
 test paths, and a path outside the project moves its root there: no pytest.ini, other test ids. Written with an equals
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     import pytest
 
 PATH_OPTIONS = (
-    "--data-location", "--in-graph", "--output-dir", "--gate-baseline", "--against", "--against-graph",
+    "--data-location", "--in-graph", "--output-dir", "--checkpoint", "--tensorboard",
+    "--gate-baseline", "--against", "--against-graph",
 )  # fmt: skip
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+REFUSED = 4  # the exit status of all that the suite refuses: pytest's own for a usage error
+
 
 class InputError(Exception):
     """Something that the user gave cannot be used: an option, a path, a graph, a data set.
 
-    The message is one sentence that names the thing and the cure. The shell ends the run with exit status 4.
+    The message is one sentence that names the thing and the cure. The shell ends the run with REFUSED.
     """
 
 

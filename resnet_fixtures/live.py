@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     import pytest
 
@@ -38,3 +39,35 @@ class LiveTerminal:
         else:
             with capture.global_and_fixture_disabled():
                 yield
+
+
+class LiveBar:
+    """A progress bar with counts, rate, time left and notes, past pytest's capture; drawn rarely without a terminal."""
+
+    def __init__(self, config: pytest.Config, title: str, unit: str) -> None:
+        from tqdm import tqdm
+
+        self._live = LiveTerminal(config)
+        interval_s = 0.5 if sys.stderr.isatty() else 30.0
+        with self._live.uncaptured():
+            self._bar = tqdm(
+                desc=title, unit=f" {unit}", file=sys.stderr, leave=False, disable=hasattr(config, "workerinput"),
+                mininterval=interval_s, delay=interval_s,
+            )  # fmt: skip
+
+    def begin(self, done: int, total: int) -> None:
+        """Say how many there are, and how many an earlier run has left done, which do not count for the rate."""
+        self._bar.total, self._bar.initial, self._bar.n = total, done, done
+
+    def advance(self, done: int, notes: Mapping[str, str]) -> None:
+        """Show how many are done now."""
+        with self._live.uncaptured():
+            self._bar.set_postfix(notes, refresh=False)
+            self._bar.update(done - self._bar.n)
+
+    def __enter__(self) -> LiveBar:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        with self._live.uncaptured():
+            self._bar.close()

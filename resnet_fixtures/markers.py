@@ -195,7 +195,7 @@ def _why_not_distributed(suite: Suite) -> str | None:
 def _why_no_imagenet(suite: Suite, precision: Precision | None) -> str | None:
     if suite.options.data_location is None:
         return "needs ImageNet: pass --data-location DIR"
-    if precision and suite.options.graph_path(precision) is None:
+    if precision and not suite.options.graph_paths(precision):
         return f"the embedded graph has random weights: pass --in-graph {precision}=PATH"
     return None
 

@@ -53,13 +53,10 @@ class Options:
     training: TrainingOptions
     gate: GateOptions
 
-    def graph_path(self, precision: Precision) -> Path | None:
-        """Return the graph that was given for `precision`, else the one that was given for any; the last one wins."""
-        for wanted in (precision, None):
-            paths = [choice.path for choice in self.in_graphs if choice.precision is wanted]
-            if paths:
-                return paths[-1]
-        return None
+    def graph_paths(self, precision: Precision, *, is_selected: bool = True) -> list[Path]:
+        """Return what was given for `precision`; a graph without a precision is for those that are selected."""
+        wanted = (precision, None) if is_selected else (precision,)
+        return [choice.path for choice in self.in_graphs if choice.precision in wanted]
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -117,7 +114,8 @@ def _add_timing_options(group: pytest.OptionGroup) -> None:
     )
     group.addoption(
         "--max-time", type=parse_seconds, default=budget.max_time_s, metavar="SECONDS",
-        help="time for one test's warm-ups and steps; fewer steps when it ends, at least 10 (default %(default)s)",
+        help="time for one test's warm-ups and steps; fewer steps when it ends, at least 10 "
+        "(default %(default)s; under the gate --gate-max-time bounds a test)",
     )  # fmt: skip
 
 

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from resnet_fixtures.inference.common_window import InstanceResult
     from resnet_fixtures.inference.kernels import KernelProof
 
-KERNEL_BATCH = 8  # the kernels of a larger batch are the same, and the proof need not wait for it
-
 
 @dataclass(frozen=True)
 class TimedInference:
@@ -71,7 +69,7 @@ class TimedInference:
         return executed_kernels(
             self.graph_file,
             self.graph.precision,
-            min(self.batch_size, KERNEL_BATCH),
+            self.batch_size,
             self._suite.plan,
             self._suite.environ,
         )

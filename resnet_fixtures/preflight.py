@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from resnet_fixtures.errors import InputError
-from resnet_fixtures.fixture_use import ROOT, parameter, uses
+from resnet_fixtures.fixture_use import ROOT, is_ours, parameter, uses
 from resnet_fixtures.hardware.facts import machine_facts
 from resnet_fixtures.hardware.library_environment import inference_library_environment
 from resnet_fixtures.hardware.pinning import pinned, with_environment
@@ -23,8 +23,10 @@ from resnet_fixtures.suite import CLEANUP, SUITE, Suite, is_controller, is_distr
 from resnet_fixtures.training_preflight import TIMED, prepare_trainings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import Any
+
+    from resnet_fixtures.graph.store import GraphStore
 
 WORKER_ERROR = "resnet_fixtures_error"  # what a worker of xdist tells its controller
 # The fixtures that write into --output-dir.
@@ -95,20 +97,20 @@ def check_inputs(config: pytest.Config, suite: Suite, items: Sequence[pytest.Ite
     if any(uses(item, name) for item in items for name in WRITERS):
         check_folder("--output-dir", suite.options.output_dir)
     _check_histogram(config)
-    prepare_graphs(config, suite, items)
+    suite.graphs = prepare_graphs(config, suite, items)
     trials = [item for item in items if uses(item, TIMED)]  # they look at the train split alone
     if suite.options.data_location is not None and (len(trials) < len(items) or not items):
         from resnet_fixtures.data.imagenet import find_split
 
         suite.split = find_split(suite.options.data_location)
     others = [item for item in items if item not in trials]
-    _check_split_size(suite, max(_batch_sizes(others), default=0))
-    _check_memory(suite, max(_batch_sizes(items), default=0))
+    _check_split_size(suite, max(_batch_sizes(filter(_fills_batches, others)), default=0))
+    _check_memory(suite, max(_batch_sizes(items), default=0), suite.graphs.largest_image_size)
     prepare_trainings(config, suite, items)
 
 
-def prepare_graphs(config: pytest.Config, suite: Suite, items: Sequence[pytest.Item]) -> None:
-    """Check every graph that was given with a precision, or for the one that is selected."""
+def prepare_graphs(config: pytest.Config, suite: Suite, items: Sequence[pytest.Item]) -> GraphStore:
+    """Return the run's graphs: each that was given with a precision, or for the one that is selected, is checked."""
     from resnet_fixtures.graph.store import GraphStore
 
     selected = selected_precisions(items)
@@ -119,13 +121,18 @@ def prepare_graphs(config: pytest.Config, suite: Suite, items: Sequence[pytest.I
             f"--in-graph {bare[0]} does not say its precision, and {names}: "
             "write PRECISION=PATH, or select one with -m."
         )
-    given = {precision: path for precision in Precision if (path := suite.options.graph_path(precision))}
-    graphs = GraphStore(given, LiveTerminal(config).announce)
-    named = {choice.precision for choice in suite.options.in_graphs}
-    for precision in given:
-        if precision in selected or precision in named:
-            graphs.graph(precision)
-    suite.graphs = graphs
+    given = {
+        precision: suite.options.graph_paths(precision, is_selected=precision in selected) for precision in Precision
+    }
+    for precision, paths in given.items():
+        if len(paths) > 1:
+            names = ", ".join(map(str, paths))
+            raise InputError(f"--in-graph names several graphs for {precision} ({names}): pass one.")
+    only = {precision: paths[0] for precision, paths in given.items() if paths}
+    graphs = GraphStore(only, LiveTerminal(config).announce)
+    for precision in only:
+        graphs.graph(precision)
+    return graphs
 
 
 def skip_impossible(suite: Suite, items: Sequence[pytest.Item]) -> None:
@@ -140,11 +147,15 @@ def skip_impossible(suite: Suite, items: Sequence[pytest.Item]) -> None:
                     item.add_marker(pytest.mark.skip(reason=reason))
 
 
-def _batch_sizes(items: Sequence[pytest.Item]) -> list[int]:
-    """Return the sizes of the batches that must be full: a scored split may end in a smaller one."""
-    fixtures = ("image_batch", "timed_training")
-    full = [item for item in items if item.get_closest_marker("perf") or any(uses(item, name) for name in fixtures)]
-    return [size for item in full if isinstance(size := parameter(item, "batch_size"), int)]
+def _fills_batches(item: pytest.Item) -> bool:
+    """Tell whether a test needs full batches: a scored split may end in a smaller one."""
+    fixtures = ("image_batch", "timed_inference", "timed_training")
+    return bool(item.get_closest_marker("perf")) or any(uses(item, name) for name in fixtures)
+
+
+def _batch_sizes(items: Iterable[pytest.Item]) -> list[int]:
+    sizes = (parameter(item, "batch_size") for item in items if is_ours(item))
+    return [size for size in sizes if isinstance(size, int)]
 
 
 def _check_split_size(suite: Suite, largest: int) -> None:
@@ -155,13 +166,13 @@ def _check_split_size(suite: Suite, largest: int) -> None:
         )
 
 
-def _check_memory(suite: Suite, largest: int) -> None:
+def _check_memory(suite: Suite, largest: int, image_size: int) -> None:
     memory_bytes = machine_facts(suite.topology, suite.isa)["memory_bytes"]
-    needed_bytes = largest * 224**2 * BYTES_PER_PIXEL
+    needed_bytes = largest * image_size**2 * BYTES_PER_PIXEL
     if isinstance(memory_bytes, int) and needed_bytes > memory_bytes:
         raise InputError(
             f"--batch-size {largest} takes {needed_bytes / 2**30:.0f} GiB for its images alone, "
-            f"this machine has {memory_bytes / 2**30:.0f} GiB: pass a smaller one."
+            f"this run may use {memory_bytes / 2**30:.0f} GiB: pass a smaller one."
         )
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from resnet_fixtures.gated_score import judge_score, refuse_incomparable_score
 from resnet_fixtures.hardware.facts import machine_facts
-from resnet_fixtures.live import LiveTerminal
+from resnet_fixtures.live import LiveBar, LiveTerminal
 from resnet_fixtures.report.accuracy_report import accuracy_fields, write_accuracy_json
 from resnet_fixtures.report.seed_log import SeedLog, open_seed_log
 from resnet_fixtures.report.terminal import pack_hits
@@ -50,8 +49,11 @@ class Scoring:
         with (
             open_journal(journal_path, identity, resume=options.resume) as journal,
             open_seed_log(options.output_dir, precision, now, self._echo) as log,
-            Progress(self.request.config, f"{precision} on {data}", split.images, journal.scored.images) as progress,
+            LiveBar(self.request.config, f"{precision} on {data}", "images") as bar,
         ):
+            if options.resume and not journal.scored.images:
+                LiveTerminal(self.request.config).announce(f"{journal_path} holds nothing to go on with: all is scored")
+            bar.begin(journal.scored.images, split.images)
             log.banner("real")
             evaluation = evaluate(
                 session,
@@ -60,7 +62,7 @@ class Scoring:
                 self.batch_size,
                 self._suite.plan,
                 journal,
-                both(progress.update, log_batch(log)),
+                both(show_batch(bar), log_batch(log)),
             )
             if evaluation.first_batch_s is None:  # no batch was left, but people's scripts read the last line
                 log_total(log, evaluation.predictions)
@@ -107,33 +109,9 @@ class Scoring:
             LiveTerminal(self.request.config).announce(f"results of {evaluation.predictions.images} images: {path}")
 
 
-class Progress:
-    """A progress bar with images, rate and running top-1, past pytest's capture; drawn rarely without a terminal."""
-
-    def __init__(self, config: pytest.Config, title: str, total: int, done: int) -> None:
-        from tqdm import tqdm
-
-        self._live = LiveTerminal(config)
-        is_worker = hasattr(config, "workerinput")
-        interval_s = 0.5 if sys.stderr.isatty() else 30.0
-        with self._live.uncaptured():
-            self._bar = tqdm(
-                desc=title, total=total, initial=done, unit=" images", file=sys.stderr, leave=False, disable=is_worker,
-                mininterval=interval_s, delay=interval_s,
-            )  # fmt: skip
-
-    def update(self, progress: EvaluationProgress) -> None:
-        """Show a batch's end."""
-        with self._live.uncaptured():
-            self._bar.set_postfix_str(f"top-1 {progress.top1:.4f}", refresh=False)
-            self._bar.update(progress.images - self._bar.n)
-
-    def __enter__(self) -> Progress:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        with self._live.uncaptured():
-            self._bar.close()
+def show_batch(bar: LiveBar) -> Callable[[EvaluationProgress], None]:
+    """Return what shows the images that are scored, and their top-1."""
+    return lambda progress: bar.advance(progress.images, {"top-1": f"{progress.top1:.4f}"})
 
 
 def log_batch(log: SeedLog) -> Callable[[EvaluationProgress], None]:

@@ -167,11 +167,14 @@ def measure_steps(training: FinishedTraining) -> Measurement:
         )
     seconds = [step.seconds for step in steps]
     return Measurement(
-        training.order.recipe.global_batch, tuple(seconds[:warmups]), tuple(seconds[warmups:]), describe_cut(training)
+        training.order.recipe.global_batch,
+        tuple(seconds[:warmups]),
+        tuple(seconds[warmups:]),
+        describe_cut_trial(training),
     )
 
 
-def describe_cut(training: FinishedTraining) -> str | None:
+def describe_cut_trial(training: FinishedTraining) -> str | None:
     """Say in a sentence what --max-time cut; None where it cut nothing."""
     done, wanted = len(training.record.steps), training.order.train_steps or 0
     begun = training.record.begun

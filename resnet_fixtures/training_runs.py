@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from resnet_fixtures.atomic_file import write_atomically
 from resnet_fixtures.errors import RunError
-from resnet_fixtures.live import LiveTerminal
+from resnet_fixtures.live import LiveBar, LiveTerminal
 from resnet_fixtures.mlperf.training_log import format_log
 from resnet_fixtures.report.seed_log import SeedLog, open_seed_log
 from resnet_fixtures.suite import SUITE, Suite
@@ -60,14 +59,14 @@ def run_training(request: pytest.FixtureRequest, order: Order, layout: Layout, t
                 "training",
             )
         )
-        bar = stack.enter_context(TrainingProgress(request.config, title))
+        bar = stack.enter_context(LiveBar(request.config, title, "steps"))
         launch = plan_launch(suite, layout)
         if is_verbose and layout.needs_mpirun:
             live.announce(launch.describe())
         events = stack.enter_context(run_ranks(launch, order, suite.environ))
         lines = LossLines(log, suite.options.training.log_every)
         try:
-            follow(events, (record.add, bar.update, lines.update))
+            follow(events, (record.add, show_training(bar), lines.update))
         finally:  # of a run that died, too
             if record.log:
                 write_atomically(log.path.with_suffix(".mlperf.log"), format_log(record.log).encode())
@@ -113,41 +112,18 @@ class LossLines:
             self.seconds = 0.0
 
 
-class TrainingProgress:
-    """A progress bar with loss, top-1, rate and time left, past pytest's capture; drawn rarely without a terminal."""
+def show_training(bar: LiveBar) -> Callable[[Event], None]:
+    """Return what shows a training's steps, loss and top-1."""
+    notes: dict[str, str] = {}
 
-    def __init__(self, config: pytest.Config, title: str) -> None:
-        from tqdm import tqdm
-
-        self._live = LiveTerminal(config)
-        self._notes: dict[str, str] = {}
-        interval_s = 0.5 if sys.stderr.isatty() else 30.0
-        with self._live.uncaptured():
-            self._bar = tqdm(
-                desc=title, unit=" steps", file=sys.stderr, leave=False, disable=hasattr(config, "workerinput"),
-                mininterval=interval_s, delay=interval_s,
-            )  # fmt: skip
-
-    def update(self, event: Event) -> None:
-        """Show what the event says."""
+    def show(event: Event) -> None:
         match event:
             case Begun():
-                self._bar.total, self._bar.initial = event.steps, event.step
-                self._bar.n = event.step
+                bar.begin(event.step, event.steps)
             case Step():
-                self._notes["loss"] = f"{event.loss:.4f}"
-                self._advance(event.number)
+                notes["loss"] = f"{event.loss:.4f}"
+                bar.advance(event.number, notes)
             case Evaluated():
-                self._notes["top-1"] = f"{event.top1:.4f}"
+                notes["top-1"] = f"{event.top1:.4f}"
 
-    def _advance(self, step: int) -> None:
-        with self._live.uncaptured():
-            self._bar.set_postfix(self._notes, refresh=False)
-            self._bar.update(step - self._bar.n)
-
-    def __enter__(self) -> TrainingProgress:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        with self._live.uncaptured():
-            self._bar.close()
+    return show

@@ -47,6 +47,16 @@ class EvaluationProgress:
         """Give the share of top-5 hits so far."""
         return self.correct5 / self.images
 
+    def after(self, scored: Predictions, inference_s: float) -> EvaluationProgress:
+        """Give the state when one batch more is scored."""
+        return EvaluationProgress(
+            self.images + scored.images,
+            self.total,
+            self.correct1 + scored.correct1,
+            self.correct5 + scored.correct5,
+            inference_s,
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
@@ -85,15 +95,18 @@ def evaluate(
     """
     start_ns, first_batch_s, parts = clock(), None, [journal.scored if journal else join_predictions([])]
     resumed_images, classes = parts[0].images, session.graph.classes
+    progress = EvaluationProgress(0, split.images, 0, 0, 0.0).after(parts[0], 0.0)
     for batch in read_batches(split, preprocessing, batch_size, classes, plan.data_intra, skip=resumed_images):
         fed_ns = clock()
-        parts.append(score_batch(batch, session.checked_predict(batch.images)))
+        scored = score_batch(batch, session.checked_predict(batch.images))
         scored_ns = clock()
         first_batch_s = first_batch_s or (scored_ns - start_ns) / NS_PER_S
+        parts.append(scored)
+        progress = progress.after(scored, (scored_ns - fed_ns) / NS_PER_S)
         if journal:
-            journal.append(parts[-1])
+            journal.append(scored)
         if on_batch:
-            on_batch(_sum_up(parts, split.images, (scored_ns - fed_ns) / NS_PER_S))
+            on_batch(progress)
     return Evaluation(join_predictions(parts), resumed_images, (clock() - start_ns) / NS_PER_S, first_batch_s)
 
 
@@ -105,14 +118,4 @@ def score_batch(batch: LabelledBatch, probabilities: Probabilities) -> Predictio
         to_labels(batch.labels, classes),
         to_labels(choose_classes(probabilities), classes),
         rank_labels(probabilities, batch.labels),
-    )
-
-
-def _sum_up(parts: list[Predictions], total: int, inference_s: float) -> EvaluationProgress:
-    return EvaluationProgress(
-        images=sum(part.images for part in parts),
-        total=total,
-        correct1=sum(part.correct1 for part in parts),
-        correct5=sum(part.correct5 for part in parts),
-        inference_s=inference_s,
     )

@@ -116,8 +116,10 @@ def parse_batch(line: bytes) -> Predictions | None:
     """Parse a batch, None for a line that is torn or garbled."""
     try:
         fields = parse_line(line)
+        if any(type(value) is not int for name in COLUMNS for value in fields[name]):
+            return None
         return Predictions(tuple(fields["filenames"]), *(np.array(fields[name], np.int64) for name in COLUMNS))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
 
 
@@ -140,7 +142,8 @@ def _locked(path: Path) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout:
-        raise InputError(f"{path} is in use by another run: wait for it, or pass another --output-dir.") from None
+        cure = "wait for it, pass another --output-dir, or one --batch-size"
+        raise InputError(f"{path} is in use by another run or worker: {cure}.") from None
     except OSError as error:
         raise InputError(_refuse(path, error)) from error
     try:

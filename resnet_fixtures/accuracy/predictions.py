@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from resnet_fixtures.atomic_file import write_atomically
 from resnet_fixtures.errors import InputError
-from resnet_fixtures.stats.paired import PairedComparison, compare_paired
 from resnet_fixtures.stats.proportion import wilson_interval
 from resnet_fixtures.unique_file import reserve_file
 
@@ -98,13 +97,6 @@ def join_predictions(parts: Sequence[Predictions]) -> Predictions:
         np.concatenate([no_images, *(part.prediction for part in parts)]),
         np.concatenate([no_images, *(part.ranks for part in parts)]),
     )
-
-
-def compare_predictions(a: Predictions, b: Predictions) -> PairedComparison | None:
-    """Compare the top-1 hits of two runs over the same images in the same order; None where the images differ."""
-    if a.filenames != b.filenames or not np.array_equal(a.actual, b.actual):
-        return None
-    return compare_paired(a.is_in_top(1), b.is_in_top(1))
 
 
 def write_results_file(output_dir: Path, precision: Precision, now: datetime, predictions: Predictions) -> Path:

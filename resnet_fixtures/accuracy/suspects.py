@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import chain, islice
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 FAR_BELOW = 0.03  # other versions and kernels move the accuracy by a tenth of this
 SAMPLE_IMAGES = 200
-SAMPLE_BATCH = 20  # small, as the pipeline decodes two batches more than are looked at
+SAMPLE_BATCH = 20
 CONFIDENCE = 0.99  # a dozen suspects are asked, so that one in twenty would be too many
 LABELS_CURE = "convert the data again, or pass a graph whose classes are counted like the data's"
 IMAGES_CURE = "put that step into the graph, or pass a graph that was trained on images prepared as here"
@@ -83,11 +83,10 @@ def prepare_otherwise(
 ) -> Iterator[Explanation]:
     """Score the sample's images again under each other preprocessing."""
     for change, other in vary(preprocessing):
-        batches = read_batches(split, other, SAMPLE_BATCH, session.graph.classes, plan.data_intra)
-        needed = islice(batches, -(-sample.images // SAMPLE_BATCH))
-        again = join_predictions([score_batch(batch, session.checked_predict(batch.images)) for batch in needed])
-        correct = again.head(sample.images).correct1
-        yield Explanation(change, IMAGES_CURE, correct, sample.correct1, sample.images)
+        classes = session.graph.classes
+        batches = read_batches(split, other, SAMPLE_BATCH, classes, plan.data_intra, take=sample.images)
+        again = join_predictions([score_batch(batch, session.checked_predict(batch.images)) for batch in batches])
+        yield Explanation(change, IMAGES_CURE, again.correct1, sample.correct1, sample.images)
 
 
 def vary(preprocessing: Preprocessing) -> Iterator[tuple[str, Preprocessing]]:

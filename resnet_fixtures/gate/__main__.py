@@ -6,17 +6,17 @@ Each is a file of --gate, --gate-update or --benchmark-json, or a storage folder
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from resnet_fixtures.errors import InputError
 from resnet_fixtures.gate.baseline import read_baseline
 from resnet_fixtures.gate.judge import Rules, are_green, judge_runs
 from resnet_fixtures.gate.tolerance import parse_metric_tolerance
 from resnet_fixtures.gate.verdict import Verdict
+from resnet_fixtures.refusing_parser import RefusingParser
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,15 +24,6 @@ if TYPE_CHECKING:
     from resnet_fixtures.gate.verdict import Judgement
 
 NOT_GREEN = 1
-REFUSED = 4  # the exit status of all that this project refuses
-
-
-class Parser(argparse.ArgumentParser):
-    """Refuses a command line with REFUSED, so that 1 and 2 do not both stand for a night that failed."""
-
-    def error(self, message: str) -> NoReturn:
-        """End with one sentence."""
-        self.exit(REFUSED, f"{self.prog}: error: {message}\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         judgements = judge_files(options.baseline, options.run, Rules(dict(options.tolerance)))
     except InputError as error:
-        parser.exit(REFUSED, f"{parser.prog}: error: {error}\n")
+        parser.error(str(error))
     print(*judgements, count_verdicts(judgements), sep="\n")  # noqa: T201 - a command's output
     is_green = are_green(judgements, inconclusive_fails=options.inconclusive == "fail")
     return 0 if is_green else NOT_GREEN
@@ -62,9 +53,11 @@ def count_verdicts(judgements: Sequence[Judgement]) -> str:
     return f"{tests}: {', '.join(named) or 'nothing was judged'}"
 
 
-def make_parser() -> Parser:
+def make_parser() -> RefusingParser:
     """Describe the command line."""
-    parser = Parser(prog="python -m resnet_fixtures.gate", description="Judge a stored run against a stored baseline.")
+    parser = RefusingParser(
+        prog="python -m resnet_fixtures.gate", description="Judge a stored run against a stored baseline."
+    )
     stored = "a file of --gate, --gate-update or --benchmark-json, or pytest-benchmark's storage folder"
     parser.add_argument("--baseline", type=Path, required=True, help=stored)
     parser.add_argument("--run", type=Path, required=True, help="what is judged: the like")

@@ -8,9 +8,9 @@ import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from resnet_fixtures.errors import InputError, RunError
+from resnet_fixtures.errors import REFUSED, InputError, RunError
 from resnet_fixtures.gate.samples import ProcessSample
-from resnet_fixtures.inference.child import INPUT_ERROR_STATUS, inference_environment
+from resnet_fixtures.inference.child import inference_environment
 from resnet_fixtures.inference.piped_child import PipedChild
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class FreshProcess(PipedChild):
         return answer
 
     def _explain_end(self, status: int, log: str) -> RunError | InputError:
-        if status == INPUT_ERROR_STATUS:
+        if status == REFUSED:
             return InputError(f"{self._name}: {log.rstrip().rpartition(chr(10))[2]}")
         return super()._explain_end(status, log)
 

@@ -32,11 +32,11 @@ CALIBRATION_IMAGES = 8  # random images have one distribution: more of them chan
 def embedded_graph_file(precision: Precision, announce: Callable[[str], object]) -> Path:
     """Return the file of the embedded graph in `precision`; `announce` is told before a build starts."""
     architecture = Architecture()
-    calibration = (dummy_images(CALIBRATION_IMAGES, architecture.image_size),)
 
     def build() -> bytes:
         duration = "about 30 s" if precision is Precision.INT8 else "a few seconds"
         announce(f"building the embedded {precision} graph, once ({duration}) …")
+        calibration = (dummy_images(CALIBRATION_IMAGES, architecture.image_size),)
         graph_def = convert(freeze(architecture, random_weights(WEIGHTS_SEED)), precision, calibration)
         return bytes(graph_def.SerializeToString(deterministic=True))
 

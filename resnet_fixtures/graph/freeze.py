@@ -5,7 +5,6 @@ Run `python -m resnet_fixtures.graph.freeze --checkpoint DIR --out model.pb` for
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from resnet_fixtures.errors import InputError
 from resnet_fixtures.graph.resnet50 import BATCH_NORM_EPSILON, Architecture, resnet50
 from resnet_fixtures.graph.weights import stored_weights
 from resnet_fixtures.precision import Precision
+from resnet_fixtures.refusing_parser import RefusingParser
 from resnet_fixtures.training.checkpoint import find_checkpoint, read_checkpoint
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 INPUT_NAME = "input_tensor"
 OUTPUT_NAME = "softmax_tensor"  # both names are the published graphs' own
-REFUSED = 4  # the exit status of all that this project refuses
 
 
 def freeze(architecture: Architecture, weights: WeightSource) -> tf.compat.v1.GraphDef:
@@ -142,13 +141,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         done = freeze_file(options.checkpoint, options.out, options.precision and Precision(options.precision))
     except InputError as error:
-        parser.exit(REFUSED, f"{parser.prog}: error: {error}\n")
+        parser.error(str(error))
     print(done)  # noqa: T201 - a command's output
     return 0
 
 
-def _make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _make_parser() -> RefusingParser:
+    parser = RefusingParser(
         prog="python -m resnet_fixtures.graph.freeze", description="Make a frozen graph of a training's weights."
     )
     place = "folder of a training (its best checkpoint, else its newest), or one of its files"

@@ -7,13 +7,12 @@ calibration images' minimum and maximum.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
-import itertools
 import logging
 import sys
 import tempfile
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,15 +25,19 @@ from resnet_fixtures.graph.fold import fold_for_inference
 from resnet_fixtures.graph.frozen import check_content
 from resnet_fixtures.graph.parse import read_graph_file
 from resnet_fixtures.precision import Precision
+from resnet_fixtures.refusing_parser import RefusingParser
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence, Sized
+    from typing import Protocol
 
     import numpy as np
     import numpy.typing as npt
     import tensorflow as tf
 
-    CalibrationBatches = Sequence[npt.NDArray[np.float32]]
+    class CalibrationBatches(Sized, Iterable[npt.NDArray[np.float32]], Protocol):
+        """Preprocessed images [n, S, S, 3], all batches of one size n; gone through several times."""
+
 
 DEFAULT_CALIBRATION_IMAGES = 100  # the seed's own number
 
@@ -42,10 +45,7 @@ DEFAULT_CALIBRATION_IMAGES = 100  # the seed's own number
 def quantize(
     graph_def: tf.compat.v1.GraphDef, input_name: str, output_name: str, batches: CalibrationBatches
 ) -> tf.compat.v1.GraphDef:
-    """Return the graph with quantized convolutions and dense layer, its input and output float32 as before.
-
-    `batches` are preprocessed images [n, S, S, 3], all of one size n.
-    """
+    """Return the graph with quantized convolutions and dense layer, its input and output float32 as before."""
     graph = EditableGraph(graph_def)
     fold_for_inference(graph, strided=False)
     quantized = run_compressor(graph.pruned(output_name), input_name, output_name, batches)
@@ -71,7 +71,7 @@ class CalibrationLoader:
 
     def __init__(self, batches: CalibrationBatches) -> None:
         self._batches = batches
-        self.batch_size = len(batches[0])
+        self.batch_size = len(next(iter(batches)))
 
     def __len__(self) -> int:
         return len(self._batches)
@@ -99,7 +99,7 @@ def _quiet_compressor() -> Iterator[None]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Quantize the graph that the command line names; exit status 2 and one sentence for what cannot be used."""
+    """Quantize the graph that the command line names; exit status 4 and one sentence for what cannot be used."""
     parser = _make_parser()
     options = parser.parse_args(arguments)
     try:
@@ -110,8 +110,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _make_parser() -> RefusingParser:
+    parser = RefusingParser(
         prog="python -m resnet_fixtures.graph.quantize", description="Make an int8 graph from an fp32 graph."
     )
     places = "folder with calibration-, train- or validation-*-of-* TFRecords, or JPEGs"
@@ -130,17 +130,35 @@ def quantize_file(in_graph: Path, data_location: Path, out: Path, images: int) -
     if not 0 < images <= split.images:
         there = f"the {split.images} images of {split.name} in {data_location}"
         raise InputError(f"--images {images} is not between 1 and {there}: pass another number.")
-    batches = read_calibration_batches(split, interface.image_size, interface.classes, images)
+    batches = CalibrationImages(split, interface.image_size, interface.classes, images)
     quantized = quantize(graph_def, interface.input_name, interface.output_name, batches)
     write_atomically(out, quantized.SerializeToString(deterministic=True))
     return f"{out}: int8 graph of {in_graph}, calibrated on {images} images of the {split.describe()}"
 
 
-def read_calibration_batches(split: Split, image_size: int, classes: int, images: int) -> CalibrationBatches:
-    """Return the first `images` of a split, preprocessed, in batches of one size."""
-    batch_size = next(size for size in (20, 10, 5, 4, 2, 1) if images % size == 0)
-    reader = read_batches(split, Preprocessing.for_image_size(image_size), batch_size, classes, data_threads=2)
-    return [batch.images for batch in itertools.islice(reader, images // batch_size)]
+@dataclass(frozen=True)
+class CalibrationImages:
+    """The first `images` of a split, preprocessed, in batches of one size; read anew each time, never held together."""
+
+    split: Split
+    image_size: int
+    classes: int
+    images: int
+
+    @property
+    def batch_size(self) -> int:
+        """Give the size of every batch."""
+        return next(size for size in (20, 10, 5, 4, 2, 1) if self.images % size == 0)
+
+    def __len__(self) -> int:
+        return self.images // self.batch_size
+
+    def __iter__(self) -> Iterator[npt.NDArray[np.float32]]:
+        preprocessing = Preprocessing.for_image_size(self.image_size)
+        reader = read_batches(
+            self.split, preprocessing, self.batch_size, self.classes, data_threads=2, take=self.images
+        )
+        return (batch.images for batch in reader)
 
 
 def _find_calibration_split(data_location: Path) -> Split:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from resnet_fixtures.graph.embedded import embedded_graph_file
 from resnet_fixtures.graph.frozen import load_frozen_graph
+from resnet_fixtures.graph.interface import DEFAULT_IMAGE_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,10 +24,6 @@ class GraphStore:
         self._announce = announce
         self._loaded: dict[Path, FrozenGraph] = {}
 
-    def is_given(self, precision: Precision) -> bool:
-        """Tell whether the user gave this graph, so that its accuracy means something."""
-        return precision in self._given
-
     def file(self, precision: Precision) -> Path:
         """Return the graph's file, for another process to load."""
         return self._given.get(precision) or self.embedded_file(precision)
@@ -38,6 +35,11 @@ class GraphStore:
     def graph(self, precision: Precision) -> FrozenGraph:
         """Return the graph, parsed, checked and transformed the first time; InputError where it cannot be used."""
         return self._load(self.file(precision), precision)
+
+    @property
+    def largest_image_size(self) -> int:
+        """Give the pixels of the largest image's side, of the graphs that are loaded and the embedded ones."""
+        return max([DEFAULT_IMAGE_SIZE, *(graph.image_size for graph in self._loaded.values())])
 
     def embedded_graph(self, precision: Precision) -> FrozenGraph:
         """Return the embedded graph, loaded once too."""

@@ -1,4 +1,4 @@
-"""What control groups, version 1 and 2, leave to this process: CPU time and CPUs."""
+"""What control groups, version 1 and 2, leave to this process: CPU time, CPUs and memory."""
 
 from __future__ import annotations
 
@@ -15,26 +15,35 @@ if TYPE_CHECKING:
 
 # Version 2's effective set, version 1's effective set, version 1's configured set.
 _CPUSET_FILES = ("cpuset.cpus.effective", "cpuset.effective_cpus", "cpuset.cpus")
+# Version 2's, which says `max` where there is no limit, and version 1's, which has a number beyond any memory.
+_MEMORY_FILES = ("memory.max", "memory.limit_in_bytes")
 
 
 @dataclass(frozen=True)
 class CgroupLimits:
-    """Hold the CPU time (in CPUs' worth, None = unlimited) and the CPUs (empty = not told) of this process."""
+    """Hold CPU time (in CPUs' worth) and memory (None = unlimited), and the CPUs (empty = not told) of this process."""
 
     quota: float | None
     cpus: frozenset[int]
+    memory_bytes: int | None = None
 
 
 def read_cgroup_limits(root: Path) -> CgroupLimits:
     """Read the limits of the process' own cgroups and of all their visible parents.
 
-    The tightest quota on the way up counts. Of the cpusets the nearest one counts alone: it lies within its parents'
-    by the kernel's rules, and a parent's effective set even lacks the CPUs of a child that is a partition.
+    The tightest quota on the way up counts, and the tightest limit of memory. Of the cpusets the nearest one counts
+    alone: it lies within its parents' by the kernel's rules, and a parent's effective set even lacks the CPUs of a
+    child that is a partition.
     """
     folders = list(_own_folders_upwards(root))
     quotas = [quota for folder in folders if (quota := _read_quota(folder)) is not None]
     cpusets = (parse_cpu_list(read_text(folder / name)) for folder in folders for name in _CPUSET_FILES)
-    return CgroupLimits(quota=min(quotas, default=None), cpus=next(filter(None, cpusets), frozenset()))
+    limits = (read_number(folder / name) for folder in folders for name in _MEMORY_FILES)
+    return CgroupLimits(
+        quota=min(quotas, default=None),
+        cpus=next(filter(None, cpusets), frozenset()),
+        memory_bytes=min((limit for limit in limits if limit is not None), default=None),
+    )
 
 
 def _read_quota(folder: Path) -> float | None:

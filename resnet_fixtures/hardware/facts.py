@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from resnet_fixtures.hardware.cgroup import read_cgroup_limits
 from resnet_fixtures.hardware.cpu_list import format_cpu_list
-from resnet_fixtures.hardware.kernel_file import read_number, read_text
+from resnet_fixtures.hardware.kernel_file import CPUS, read_number, read_text
 
 if TYPE_CHECKING:
     from resnet_fixtures.hardware.isa import Isa
     from resnet_fixtures.hardware.topology import Topology
 
-_CPUS = "sys/devices/system/cpu"
 _HALT_POLL = "sys/module/haltpoll/parameters/guest_halt_poll_ns"
 
 
@@ -40,25 +40,25 @@ def machine_facts(topology: Topology, isa: Isa, root: Path = Path("/")) -> dict[
 
 
 def _read_memory_bytes(root: Path) -> int | None:
-    """Read the machine's memory from a line like `MemTotal:       24684084 kB`."""
-    for line in read_text(root / "proc/meminfo").splitlines():
-        if line.startswith("MemTotal:"):
-            return int(line.split()[1]) * 1024
-    return None
+    """Read the machine's memory from a line like `MemTotal:       24684084 kB`, or what cgroups leave of it."""
+    lines = read_text(root / "proc/meminfo").splitlines()
+    sizes = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemTotal:")]
+    limit = read_cgroup_limits(root).memory_bytes
+    return min([*sizes, limit] if limit is not None else sizes, default=None)
 
 
 def _read_governor(topology: Topology, root: Path) -> str | None:
     """Read the frequency governors of the usable CPUs: one name as a rule, several joined by a comma."""
-    files = (root / _CPUS / f"cpu{cpu.id}/cpufreq/scaling_governor" for cpu in topology.cpus)
+    files = (root / CPUS / f"cpu{cpu.id}/cpufreq/scaling_governor" for cpu in topology.cpus)
     return ",".join(sorted(filter(None, {read_text(file) for file in files}))) or None
 
 
 def _read_turbo(root: Path) -> bool | None:
     """Read whether the clock may rise above its base: intel_pstate says when it may not, acpi-cpufreq when it may."""
-    is_off = read_number(root / _CPUS / "intel_pstate/no_turbo")
+    is_off = read_number(root / CPUS / "intel_pstate/no_turbo")
     if is_off is not None:
         return not is_off
-    boost = read_number(root / _CPUS / "cpufreq/boost")
+    boost = read_number(root / CPUS / "cpufreq/boost")
     return None if boost is None else bool(boost)
 
 
@@ -68,9 +68,9 @@ def _read_idle_states(topology: Topology, root: Path) -> str | None:
     What is switched off (`cpupower idle-set`) is left out. A virtual machine's haltpoll says how long it waits before
     it halts: `POLL, haltpoll idle, after 0 ns of polling`. The cores are taken to be like the first.
     """
-    states = (root / _CPUS / f"cpu{topology.cpus[0].id}/cpuidle").glob("state*")
+    states = (root / CPUS / f"cpu{topology.cpus[0].id}/cpuidle").glob("state*")
     shallow_first = sorted(states, key=lambda state: int(state.name.removeprefix("state")))
     names = [read_text(state / "name") for state in shallow_first if not read_number(state / "disable")]
-    if names and read_text(root / _CPUS / "cpuidle/current_governor") == "haltpoll":
+    if names and read_text(root / CPUS / "cpuidle/current_governor") == "haltpoll":
         names.append(f"after {read_number(root / _HALT_POLL)} ns of polling")
     return ", ".join(names) or None

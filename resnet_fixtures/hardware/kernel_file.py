@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+CPUS = "sys/devices/system/cpu"
+
 
 def read_text(path: Path) -> str:
     """Read one such file, stripped; empty where it is missing or closed to us, which is normal in containers."""

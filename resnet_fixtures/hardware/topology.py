@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 
 from resnet_fixtures.hardware.cgroup import read_cgroup_limits
 from resnet_fixtures.hardware.cpu_list import parse_cpu_list
-from resnet_fixtures.hardware.kernel_file import read_number, read_text
+from resnet_fixtures.hardware.kernel_file import CPUS, read_number, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-_CPUS = "sys/devices/system/cpu"
 _NODES = "sys/devices/system/node"
 
 
@@ -58,12 +57,6 @@ class Topology:
         """Pick the first usable SMT sibling of each core, in the order of `cores`."""
         return tuple(core[0] for core in self.cores)
 
-    @property
-    def cores_per_socket(self) -> int:
-        """Count the usable physical cores of the socket that has most."""
-        sockets = [cpu.socket for cpu in self.physical]
-        return max(map(sockets.count, self.sockets), default=0)
-
     def restrict(self, cpus: Collection[int]) -> Topology:
         """Leave only the CPUs with these ids."""
         return replace(self, cpus=tuple(cpu for cpu in self.cpus if cpu.id in cpus))
@@ -76,7 +69,7 @@ def read_topology(root: Path = Path("/"), affinity: Collection[int] | None = Non
     """
     limits = read_cgroup_limits(root)
     usable = frozenset(_read_affinity() if affinity is None else affinity)
-    for restriction in (parse_cpu_list(read_text(root / _CPUS / "online")), limits.cpus):
+    for restriction in (parse_cpu_list(read_text(root / CPUS / "online")), limits.cpus):
         # The affinity is the kernel's last word: a list that is missing or contradicts it altogether does not count.
         usable = usable & restriction or usable
     packages = _read_packages(root)
@@ -93,7 +86,7 @@ def _read_affinity() -> Collection[int]:
 
 def _read_cpu(root: Path, cpu: int, socket: int, node: int) -> Cpu:
     """Find the core by the sibling list: core_id repeats across sockets, dies and, on Arm, clusters."""
-    siblings = parse_cpu_list(read_text(root / _CPUS / f"cpu{cpu}/topology/thread_siblings_list"))
+    siblings = parse_cpu_list(read_text(root / CPUS / f"cpu{cpu}/topology/thread_siblings_list"))
     return Cpu(id=cpu, core=min(siblings, default=cpu), socket=socket, node=node)
 
 
@@ -101,7 +94,7 @@ def _read_packages(root: Path) -> dict[int, int]:
     """Map every online CPU of the machine to its socket, counted from 0: firmware may number packages 36, 3180."""
     packages = {
         int(file.parts[-3].removeprefix("cpu")): read_number(file) or 0
-        for file in (root / _CPUS).glob("cpu[0-9]*/topology/physical_package_id")
+        for file in (root / CPUS).glob("cpu[0-9]*/topology/physical_package_id")
     }
     numbers = sorted(set(packages.values()))
     return {cpu: numbers.index(package) for cpu, package in packages.items()}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from resnet_fixtures.data.dummy import dummy_images
-from resnet_fixtures.errors import InputError
+from resnet_fixtures.errors import REFUSED, InputError
 from resnet_fixtures.graph.frozen import load_frozen_graph
 from resnet_fixtures.hardware.library_environment import INFERENCE_VARIABLES, library_environment
 from resnet_fixtures.hardware.pinning import pin
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from resnet_fixtures.graph.frozen import FrozenGraph
     from resnet_fixtures.inference.session import Images
 
-INPUT_ERROR_STATUS = 4  # pytest's own for a usage error
 LAST_LINES = 5
 # TensorFlow's, at every start: information, and a complaint that there is no GPU.
 CHATTER = re.compile(r"I0000 |WARNING: All log messages before|To enable the following instructions|E0000 .*cuInit")
@@ -112,12 +111,12 @@ def inference_environment(plan: ThreadPlan, environ: Mapping[str, str]) -> dict[
 
 
 def run_child(work: Callable[[], None]) -> None:
-    """Run the child's work; an InputError ends the process with its sentence alone and INPUT_ERROR_STATUS."""
+    """Run the child's work; an InputError ends the process with its sentence alone and REFUSED."""
     try:
         work()
     except InputError as error:
         sys.stderr.write(f"{error}\n")
-        sys.exit(INPUT_ERROR_STATUS)
+        sys.exit(REFUSED)
 
 
 def describe_end(status: int, log: str) -> str:

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resnet_fixtures.errors import InputError, RunError
+from resnet_fixtures.errors import REFUSED, InputError, RunError
 from resnet_fixtures.graph.cache import cache_folder, cached_file
 from resnet_fixtures.hardware.isa import Isa, read_isa
 from resnet_fixtures.hardware.library_environment import ONEDNN_SWITCH
 from resnet_fixtures.inference import onednn_verbose
 from resnet_fixtures.inference.child import (
-    INPUT_ERROR_STATUS,
     ChildOrder,
     child_command,
     describe_end,
@@ -36,7 +35,8 @@ if TYPE_CHECKING:
 TIMEOUT_S = 600.0
 DECIDING_VARIABLES = ("ONEDNN_", "DNNL_", "TF_")  # prefixes of what may lead to other kernels
 LOGGING_VARIABLES = ("TF_CPP_",)  # prefix of what only says more or less
-TOGETHER = (1, 8)  # batch sizes that one process looks at, as most runs ask for both: its start takes longer than steps
+LARGEST_BATCH = 8  # the kernels of a larger batch are the same, and the proof need not wait for it
+TOGETHER = (1, LARGEST_BATCH)  # what one process looks at, as most runs ask for both: its start takes longer than steps
 
 
 @dataclass(frozen=True)
@@ -119,10 +119,11 @@ def executed_kernels(
 ) -> KernelProof:
     """Run one step of dummy images in a process of its own and return what it executed; cached in `folder`.
 
-    `environ` is the user's environment; what it forbids to oneDNN (ONEDNN_MAX_CPU_ISA) is part of the answer. A graph
-    that does not run here is an InputError, a process that dies otherwise a RunError; neither is cached.
+    A batch of more than LARGEST_BATCH is answered with that one's. `environ` is the user's environment; what it forbids
+    to oneDNN (ONEDNN_MAX_CPU_ISA) is part of the answer. A graph that does not run here is an InputError, a process
+    that dies or hangs a RunError; neither is cached.
     """
-    isa = read_isa(environ=environ)
+    isa, batch_size = read_isa(environ=environ), min(batch_size, LARGEST_BATCH)
     order = ChildOrder(graph_file, precision, plan, batch_size)
     sizes = TOGETHER if batch_size in TOGETHER else (batch_size,)
     key = _cache_key(order, sizes, isa, environ)
@@ -158,17 +159,20 @@ def machine_key(isa: Isa, environ: Mapping[str, str]) -> dict[str, object]:
 
 
 def _run_steps(order: ChildOrder, sizes: Sequence[int], environ: Mapping[str, str]) -> bytes:
-    child = subprocess.run(
-        [*child_command("resnet_fixtures.inference.kernel_worker"), *map(str, sizes)],
-        input=order.to_json(),
-        env={**inference_environment(order.plan, environ), "ONEDNN_VERBOSE": "1"},
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=TIMEOUT_S,
-        check=False,
-    )
-    if child.returncode == INPUT_ERROR_STATUS:
+    try:
+        child = subprocess.run(
+            [*child_command("resnet_fixtures.inference.kernel_worker"), *map(str, sizes)],
+            input=order.to_json(),
+            env={**inference_environment(order.plan, environ), "ONEDNN_VERBOSE": "1"},
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise RunError(f"The process that looks for kernels was not done after {TIMEOUT_S:g} s.") from None
+    if child.returncode == REFUSED:
         raise InputError(child.stderr.splitlines()[-1])
     if child.returncode:
         raise RunError(f"The process that looks for kernels {describe_end(child.returncode, child.stderr)}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resnet_fixtures.atomic_file import write_atomically
 from resnet_fixtures.errors import InputError
+from resnet_fixtures.refusing_parser import RefusingParser
 from resnet_fixtures.report.markdown import render_markdown
 from resnet_fixtures.report.page import render_page
 from resnet_fixtures.report.stored_history import read_history
@@ -16,7 +16,6 @@ from resnet_fixtures.report.stored_history import read_history
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-REFUSED = 4  # the exit status of all that this project refuses
 RENDERERS = {"html": render_page, "markdown": render_markdown}
 
 
@@ -44,17 +43,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _make_parser()
     options = parser.parse_args(arguments)
     if options.format == "html" and options.out is None:
-        parser.exit(REFUSED, f"{parser.prog}: error: the page needs a file: pass --out report.html.\n")
+        parser.error("the page needs a file: pass --out report.html.")
     try:
         done = make_report(options.storage, options.results, options.format, options.out)
     except InputError as error:
-        parser.exit(REFUSED, f"{parser.prog}: error: {error}\n")
+        parser.error(str(error))
     print(done)  # noqa: T201 - a command's output
     return 0
 
 
-def _make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _make_parser() -> RefusingParser:
+    parser = RefusingParser(
         prog="python -m resnet_fixtures.report", description="Show what is stored: trends, comparisons and accuracy."
     )
     parser.add_argument("--storage", default=".benchmarks", help="pytest-benchmark's storage (default: .benchmarks)")

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from resnet_fixtures.errors import InputError
-from resnet_fixtures.inference.child import INPUT_ERROR_STATUS
+from resnet_fixtures.errors import REFUSED, InputError
 from resnet_fixtures.training.events import Refused, format_event
 
 if TYPE_CHECKING:
@@ -149,13 +148,13 @@ def run_rank(work: Callable[[Communicator], object]) -> None:
     """Run a rank's work; any error ends this process at once, and with it, by mpirun, all the others.
 
     Without that an error would wait in MPI's Finalize for ranks that wait for this one. An InputError is told as a
-    Refused event, whichever rank meets it, and ends with INPUT_ERROR_STATUS; other errors end with their traceback.
+    Refused event, whichever rank meets it, and ends with REFUSED; other errors end with their traceback.
     """
     try:
         work(connect())
     except InputError as error:
         sys.stdout.write(f"{format_event(Refused(str(error)))}\n")
-        _leave(INPUT_ERROR_STATUS)
+        _leave(REFUSED)
     except SystemExit as end:
         _leave(_status_of(end))
     except BaseException:  # a rank must not outlive its work, whatever ended it

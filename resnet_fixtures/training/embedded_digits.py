@@ -11,7 +11,7 @@ from resnet_fixtures.data.imagenet import find_split
 from resnet_fixtures.graph.cache import TRAINING_SOURCES, cache_folder, cached_file, cached_path
 from resnet_fixtures.graph.embedded import convert
 from resnet_fixtures.graph.freeze import freeze_checkpoint
-from resnet_fixtures.graph.quantize import DEFAULT_CALIBRATION_IMAGES, read_calibration_batches
+from resnet_fixtures.graph.quantize import DEFAULT_CALIBRATION_IMAGES, CalibrationImages
 from resnet_fixtures.precision import Precision
 from resnet_fixtures.training.checkpoint import find_checkpoint, read_checkpoint
 from resnet_fixtures.training.digits import DIGITS_ARCHITECTURE, DIGITS_EPOCHS, DIGITS_RECIPE
@@ -95,6 +95,6 @@ class EmbeddedDigits:
 
     def _calibration(self) -> CalibrationBatches:
         split = find_split(self.folder(), "train")
-        return read_calibration_batches(
+        return CalibrationImages(
             split, DIGITS_ARCHITECTURE.image_size, DIGITS_ARCHITECTURE.classes, DEFAULT_CALIBRATION_IMAGES
         )

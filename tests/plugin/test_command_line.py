@@ -2,15 +2,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from resnet_fixtures.command_line import join_paths, mistaken_paths
+from resnet_fixtures.command_line import PATH_OPTIONS, join_paths, mistaken_paths
+from resnet_fixtures.options import add_options, parse_graph_choice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -38,6 +39,29 @@ def project(tmp_path: Path) -> Path:
 )
 def test_values_are_joined_to_their_options(arguments: Sequence[str], joined: Sequence[str]) -> None:
     assert join_paths(arguments) == joined
+
+
+class PathOptions:
+    """Collects, in a parser's place, the options whose value is a path."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+
+    def getgroup(self, *names: str) -> PathOptions:
+        return self
+
+    def addoption(self, name: str, **settings: object) -> None:
+        if settings.get("type") in (Path, parse_graph_choice):
+            self.names.add(name)
+
+    def addini(self, *names: str, **settings: object) -> None:
+        pass
+
+
+def test_every_option_that_takes_a_path_is_known() -> None:
+    options = PathOptions()
+    add_options(options)  # type: ignore[arg-type]
+    assert options.names == set(PATH_OPTIONS)
 
 
 def test_only_existing_paths_outside_the_project_are_mistaken(project: Path) -> None:

@@ -58,21 +58,12 @@ def test_flags_are_the_seed_s(pytester: pytest.Pytester) -> None:
     assert options.output_results
 
 
-def test_last_graph_of_a_precision_wins(pytester: pytest.Pytester) -> None:
-    options = read(pytester, "--in-graph", "int8=a.pb", "--in-graph", "int8=b.pb", "--in-graph", "fp32=c.pb")
-    assert options.graph_path(Precision.INT8) == Path("b.pb")
-    assert options.graph_path(Precision.FP32) == Path("c.pb")
-    assert options.graph_path(Precision.BF16) is None
-
-
-def test_bare_graph_serves_any_precision(pytester: pytest.Pytester) -> None:
-    assert read(pytester, "--in-graph", "a.pb").graph_path(Precision.BF16) == Path("a.pb")
-
-
-def test_graph_for_one_precision_goes_before_one_for_any(pytester: pytest.Pytester) -> None:
-    options = read(pytester, "--in-graph", "int8=a.pb", "--in-graph", "b.pb")
-    assert options.graph_path(Precision.INT8) == Path("a.pb")
-    assert options.graph_path(Precision.FP32) == Path("b.pb")
+def test_graphs_of_each_precision(pytester: pytest.Pytester) -> None:
+    options = read(pytester, "--in-graph", "int8=a.pb", "--in-graph", "b.pb", "--in-graph", "fp32=c.pb")
+    assert options.graph_paths(Precision.INT8) == [Path("a.pb"), Path("b.pb")]
+    assert options.graph_paths(Precision.INT8, is_selected=False) == [Path("a.pb")]
+    assert options.graph_paths(Precision.BF16) == [Path("b.pb")]
+    assert options.graph_paths(Precision.BF16, is_selected=False) == []
 
 
 @pytest.mark.parametrize(

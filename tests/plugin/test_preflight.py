@@ -111,6 +111,12 @@ def test_bare_graph_needs_one_precision(run_suite: SuiteRunner, fp32_file: Path)
     )
 
 
+@pytest.mark.parametrize("second", ["int8={}", "{}"])
+def test_two_graphs_for_one_precision(run_suite: SuiteRunner, fp32_file: Path, second: str) -> None:
+    result = run_suite("--in-graph=int8=a.pb", f"--in-graph={second.format('b.pb')}", *INT8_ONLINE, tests=[PERF])
+    refuses(result, "--in-graph names several graphs for int8 (a.pb, b.pb): pass one.")
+
+
 def test_bare_graph_that_nothing_would_use(pytester: pytest.Pytester, run_suite: SuiteRunner, fp32_file: Path) -> None:
     pytester.makepyfile("def test_other():\n    raise AssertionError\n")
     refuses(
@@ -158,12 +164,23 @@ def test_batch_larger_than_the_data(run_suite: SuiteRunner, write_validation: Sp
     refuses(result, f"--data-location {location} has 4 images, less than a batch of 5: pass a smaller --batch-size.")
 
 
-def test_batch_larger_than_the_memory(run_suite: SuiteRunner, fp32_file: Path) -> None:
+def test_batch_of_a_test_without_marks_that_is_larger_than_the_data(
+    pytester: pytest.Pytester, run_suite: SuiteRunner, write_validation: SplitWriter, fp32_file: Path
+) -> None:
+    location = write_validation([1, 2, 3, 4])
+    pytester.makepyfile("def test_speed(timed_inference):\n    timed_inference()\n")
     graph = f"fp32={fp32_file}"
-    result = run_suite("--in-graph", graph, "-m", "fp32", "--batch-size", 10**9, tests=[PERF])
+    result = run_suite(f"--data-location={location}", "--in-graph", graph, "--batch-size", "5", "-m", "fp32")
+    refuses(result, f"--data-location {location} has 4 images, less than a batch of 5: pass a smaller --batch-size.")
+
+
+@pytest.mark.parametrize("tests", [PERF, ACCURACY])
+def test_batch_larger_than_the_memory(run_suite: SuiteRunner, fp32_file: Path, tests: Path) -> None:
+    graph = f"fp32={fp32_file}"
+    result = run_suite("--in-graph", graph, "-m", "fp32", "--batch-size", 10**9, tests=[tests])
     refuses(
         result,
-        "--batch-size 1000000000 takes 560760 GiB for its images alone, this machine has * GiB: pass a smaller one.",
+        "--batch-size 1000000000 takes 560760 GiB for its images alone, this run may use * GiB: pass a smaller one.",
     )
 
 

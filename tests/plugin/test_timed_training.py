@@ -13,7 +13,7 @@ import pytest
 from resnet_fixtures.errors import RunError
 from resnet_fixtures.graph.resnet50 import Architecture
 from resnet_fixtures.hardware.topology import read_topology
-from resnet_fixtures.timed_training import describe_cut, measure_steps, name_data, share_of_step
+from resnet_fixtures.timed_training import describe_cut_trial, measure_steps, name_data, share_of_step
 from resnet_fixtures.training.digits import DIGITS_RECIPE
 from resnet_fixtures.training.events import Begun, Step
 from resnet_fixtures.training.order import Order
@@ -195,9 +195,9 @@ def test_too_few_steps_are_not_timed() -> None:
 
 
 def test_resumed_steps_are_not_cut_ones() -> None:
-    assert describe_cut(finish(18, begin=12, max_time_s=1.0)) is None
-    assert describe_cut(finish(30)) is None
-    cut = describe_cut(finish(15, begin=12, max_time_s=1.0))
+    assert describe_cut_trial(finish(18, begin=12, max_time_s=1.0)) is None
+    assert describe_cut_trial(finish(30)) is None
+    cut = describe_cut_trial(finish(15, begin=12, max_time_s=1.0))
     assert cut is not None
     assert cut.startswith("--max-time 1 s cut the steps from 30 to ")
 

@@ -8,9 +8,10 @@ import pytest
 
 from resnet_fixtures.errors import InputError, RunError
 from resnet_fixtures.hardware.topology import read_topology
+from resnet_fixtures.live import LiveBar
 from resnet_fixtures.report.seed_log import SeedLog
 from resnet_fixtures.training.events import Begun, Ended, Evaluated, Saved, Step
-from resnet_fixtures.training_runs import LossLines, TrainingProgress, follow
+from resnet_fixtures.training_runs import LossLines, follow, show_training
 from tests.plugin.conftest import TESTS
 from tests.plugin.told_trainings import MPIRUN, UNTIMED, pretend_mpirun, step_s, tell_trainings, tell_trial
 
@@ -142,10 +143,11 @@ def test_progress_bar_counts_from_where_a_resumed_run_begins(
     pytester: pytest.Pytester, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = pytester.parseconfig()
-    with TrainingProgress(config, "fp32 training") as bar:
+    with LiveBar(config, "fp32 training", "steps") as bar:
+        show = show_training(bar)
         bar._bar.mininterval = bar._bar.delay = 0.0
         for event in (Begun(40, 100, 10, 9), Evaluated(4, 40, 9, 10, 10, 0.1), make_step(41), make_step(42)):
-            bar.update(event)
+            show(event)
         shown = str(bar._bar)
     assert "fp32 training" in shown
     assert "42/100" in shown

@@ -104,6 +104,8 @@ def test_torn_first_line_is_no_run_at_all(kept: int, path: Path, batches: list[P
         b"\xff\n",
         b'{"filenames": ["a"], "actual": [1], "prediction": [1], "ranks": []}\n',
         b'{"filenames": ["a"], "actual": [1], "prediction": [1], "ranks": ["x"]}\n',
+        b'{"filenames": ["a"], "actual": [1], "prediction": [1], "ranks": [0.7]}\n',
+        b'{"filenames": ["a"], "actual": [1], "prediction": [1], "ranks": [9223372036854775808]}\n',
         b'{"filenames": 7, "actual": [1], "prediction": [1], "ranks": [0]}\n',
     ],
 )
@@ -170,7 +172,7 @@ def test_second_run_is_refused_while_the_first_goes_on(path: Path, batches: list
         journal.append(batches[0])
         for resume in (True, False):
             with (
-                pytest.raises(InputError, match=r"int8\.journal is in use by another run: wait for it"),
+                pytest.raises(InputError, match=r"int8\.journal is in use by another run or worker: wait for it"),
                 open_journal(path, IDENTITY, resume=resume),
             ):
                 pytest.fail("the journal was opened")

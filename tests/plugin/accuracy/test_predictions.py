@@ -10,7 +10,6 @@ import pytest
 
 from resnet_fixtures.accuracy.predictions import (
     Predictions,
-    compare_predictions,
     format_results,
     join_predictions,
     write_results_file,
@@ -57,16 +56,6 @@ def test_joined_batches_are_the_whole(make_predictions: PredictionsMaker) -> Non
     assert joined.ranks.tolist() == [0, 9, 4, 0, 6]
     nothing = join_predictions([])
     assert (nothing.images, nothing.correct1, str(nothing.ranks.dtype)) == (0, 0, "int64")
-
-
-def test_pairs_are_of_the_same_images(make_predictions: PredictionsMaker) -> None:
-    a, b = make_predictions([0, 0, 3, 0]), make_predictions([0, 1, 0, 2])
-    comparison = compare_predictions(a, b)
-    assert comparison is not None
-    assert (comparison.both_right, comparison.only_a, comparison.only_b, comparison.both_wrong) == (1, 2, 1, 0)
-    assert compare_predictions(a, b.head(3)) is None
-    relabelled = Predictions(b.filenames, b.actual + 1, b.prediction, b.ranks)
-    assert compare_predictions(a, relabelled) is None
 
 
 def test_results_file_is_the_seed_s(tmp_path: Path) -> None:

@@ -73,10 +73,12 @@ def read_once() -> Iterator[None]:
     """Read the photographs under each preprocessing once for all tests: they are the same, and a pipeline is slow."""
     read: dict[tuple[int, Preprocessing], list[LabelledBatch]] = {}
 
-    def read_again(split: Split, preprocessing: Preprocessing, *rest: int) -> Iterator[LabelledBatch]:
-        key = split.images, preprocessing
+    def read_again(
+        split: Split, preprocessing: Preprocessing, batch_size: int, classes: int, threads: int, take: int
+    ) -> Iterator[LabelledBatch]:
+        key = take, preprocessing
         if key not in read:
-            read[key] = list(read_batches(split, preprocessing, *rest))
+            read[key] = list(read_batches(split, preprocessing, batch_size, classes, threads, take=take))
         return iter(read[key])
 
     with pytest.MonkeyPatch.context() as patch:

@@ -184,6 +184,6 @@ def test_an_output_that_cannot_be_written(
 
 @pytest.mark.parametrize("arguments", [[], ["--out", "x"], ["--checkpoint", "x", "--out", "y", "--precision", "int8"]])
 def test_a_command_that_argparse_refuses(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match=r"^2$"):
+    with pytest.raises(SystemExit, match=r"^4$"):
         main(arguments)
     assert "python -m resnet_fixtures.graph.freeze: error: " in capsys.readouterr().err

@@ -279,7 +279,9 @@ def test_a_checked_graph_is_as_it_was_given(fp32_graph: GraphDef) -> None:
     assert (interface.input_name, interface.classes) == ("input_tensor", 11)
 
 
-@pytest.mark.parametrize("operation, shapes", [("AddV2", [(2**20, 1), (1, 2**20)]), ("AddV2", [2, 3]), ("Conv2D", [])])
+@pytest.mark.parametrize(
+    ("operation", "shapes"), [("AddV2", [(2**20, 1), (1, 2**20)]), ("AddV2", [2, 3]), ("Conv2D", [])]
+)
 def test_what_the_output_does_not_need_is_not_computed(
     fp32_graph: GraphDef, write: GraphWriter, operation: str, shapes: list[tuple[int, ...] | int]
 ) -> None:

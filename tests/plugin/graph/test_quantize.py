@@ -15,7 +15,7 @@ from resnet_fixtures.data.imagenet import find_split
 from resnet_fixtures.data.records import make_example, write_records
 from resnet_fixtures.graph import quantize as module
 from resnet_fixtures.graph.frozen import load_frozen_graph
-from resnet_fixtures.graph.quantize import CalibrationLoader, main, read_calibration_batches
+from resnet_fixtures.graph.quantize import CalibrationImages, CalibrationLoader, main
 from resnet_fixtures.precision import Precision
 from tests.plugin.lazy_tensorflow import GraphDef, tf
 
@@ -77,7 +77,8 @@ def test_the_loader_is_what_neural_compressor_reads() -> None:
 @pytest.mark.parametrize(("images", "sizes"), [(20, [20]), (8, [4, 4]), (15, [5, 5, 5]), (3, [1, 1, 1])])
 def test_calibration_batches_are_of_one_size(data: Path, images: int, sizes: list[int]) -> None:
     write_split(data, "train", 22)
-    batches = read_calibration_batches(find_split(data, "train"), 32, 11, images)
+    batches = CalibrationImages(find_split(data, "train"), 32, 11, images)
+    assert len(batches) == len(sizes)
     assert [len(batch) for batch in batches] == sizes
     assert {batch.shape[1:] for batch in batches} == {(32, 32, 3)}
 
@@ -114,7 +115,7 @@ class Refusal:
 
     def __call__(self, *options: str) -> str:
         arguments = ["--in-graph", self.in_graph, "--data-location", self.data, "--out", self.out]
-        with pytest.raises(SystemExit, match="2"):
+        with pytest.raises(SystemExit, match=r"^4$"):
             main([*map(str, arguments), *options])
         assert not self.out.exists()
         return self._capsys.readouterr().err.splitlines()[-1]

@@ -29,11 +29,6 @@ def test_a_given_graph_is_loaded_once(fp32_graph: tf.compat.v1.GraphDef, write: 
     assert store.graph(Precision.FP32) is graph
 
 
-def test_only_given_graphs_are_given(fp32_graph: tf.compat.v1.GraphDef, write: GraphWriter) -> None:
-    store = GraphStore({Precision.FP32: write(fp32_graph)}, announce)
-    assert [precision for precision in Precision if store.is_given(precision)] == [Precision.FP32]
-
-
 def test_a_given_graph_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"absent\.pb cannot be read"):
         GraphStore({Precision.BF16: tmp_path / "absent.pb"}, announce).graph(Precision.BF16)

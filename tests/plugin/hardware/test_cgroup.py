@@ -44,6 +44,14 @@ def test_v2_without_limits(fake_root: FakeRoot) -> None:
 
 
 @pytest.mark.parametrize(
+    ("leaf", "parent", "limit"), [("max", "2147483648", 2**31), ("1024", "2048", 1024), ("max", "max", None)]
+)
+def test_v2_tightest_memory_counts(fake_root: FakeRoot, leaf: str, parent: str, limit: int | None) -> None:
+    files = {"sys/fs/cgroup/pod/memory.max": parent, "sys/fs/cgroup/pod/ctr/memory.max": leaf}
+    assert read_cgroup_limits(fake_root(v2("/pod/ctr") | files)).memory_bytes == limit
+
+
+@pytest.mark.parametrize(
     ("leaf", "parent", "quota"),
     [("max 100000", "150000 100000", 1.5), ("400000 100000", "150000 100000", 1.5), ("50000 50000", "max 100000", 1.0)],
 )

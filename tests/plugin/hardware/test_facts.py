@@ -54,6 +54,19 @@ def test_facts_are_json(fake_root: FakeRoot) -> None:
     assert json.loads(json.dumps(facts)) == facts
 
 
+@pytest.mark.parametrize(("limit", "memory_bytes"), [(2**30, 2**30), (2**63 - 4096, 25276502016)])
+def test_a_container_has_the_memory_that_it_may_use(fake_root: FakeRoot, limit: int, memory_bytes: int) -> None:
+    root = fake_root(
+        {
+            "proc/meminfo": MEMORY,
+            "proc/self/cgroup": "5:memory:/",
+            "proc/self/mountinfo": "36 31 0:33 / /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory",
+            "sys/fs/cgroup/memory/memory.limit_in_bytes": str(limit),
+        }
+    )
+    assert machine_facts(SMT, ISA, root)["memory_bytes"] == memory_bytes
+
+
 def test_what_is_not_told_is_none(tmp_path: Path) -> None:
     facts = machine_facts(Topology((Cpu(0, 0, 0, 0),)), ISA, tmp_path)
     assert [name for name, fact in facts.items() if fact is None] == [

@@ -51,14 +51,13 @@ def test_one_socket_without_smt(fake_root: FakeRoot) -> None:
     topology = read_topology(fake_root(ONE_SOCKET_NO_SMT), affinity=range(4))
     assert topology == Topology(tuple(Cpu(id=n, core=n, socket=0, node=0) for n in range(4)), quota=None)
     assert topology.physical == topology.cpus
-    assert topology.cores_per_socket == 4
 
 
 def test_two_sockets_with_adjacent_siblings(fake_root: FakeRoot) -> None:
     topology = read_topology(fake_root(TWO_SOCKETS_ADJACENT), affinity=range(8))
     assert [cpu.core for cpu in topology.cpus] == [0, 0, 2, 2, 4, 4, 6, 6]
     assert ids(topology.physical) == [0, 2, 4, 6]
-    assert (topology.sockets, topology.nodes, topology.cores_per_socket) == ((0, 1), (0, 1), 2)
+    assert (topology.sockets, topology.nodes) == ((0, 1), (0, 1))
 
 
 def test_two_sockets_with_split_siblings(fake_root: FakeRoot) -> None:

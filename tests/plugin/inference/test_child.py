@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from resnet_fixtures.errors import InputError
+from resnet_fixtures.errors import REFUSED, InputError
 from resnet_fixtures.graph.frozen import load_frozen_graph
 from resnet_fixtures.hardware.thread_plan import ThreadPlan
 from resnet_fixtures.inference.child import (
-    INPUT_ERROR_STATUS,
     ChildOrder,
     child_command,
     child_environment,
@@ -107,7 +106,7 @@ def test_input_error_ends_the_child_with_its_sentence_alone(capsys: pytest.Captu
     def fail() -> None:
         raise InputError("--in-graph x.pb is no file: pass another.")
 
-    with pytest.raises(SystemExit, match=f"^{INPUT_ERROR_STATUS}$"):
+    with pytest.raises(SystemExit, match=f"^{REFUSED}$"):
         run_child(fail)
     assert capsys.readouterr().err == "--in-graph x.pb is no file: pass another.\n"
 
