@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from resnet_fixtures.hardware.isa import Isa
 
 # What stands between the marker and `exec` depends on the version: `v1,primitive`, `primitive`, a timestamp, nothing.
+# So does what stands before a tensor's type: `src:f32` since 3.7, `src_f32` before.
 _EXECUTION = re.compile(
     r"^onednn_verbose,(?:.*,)?exec,[^,]+,(?P<kind>convolution|inner_product|matmul),"
-    r"(?P<implementation>[^,]*),[^,]*,src:(?P<type>\w+):",
+    r"(?P<implementation>[^,]*),[^,]*,src[:_](?P<type>\w+):",
     re.MULTILINE,
 )
 _PRECISIONS = {"f32": Precision.FP32, "bf16": Precision.BF16, "u8": Precision.INT8, "s8": Precision.INT8}

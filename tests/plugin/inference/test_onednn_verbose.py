@@ -47,6 +47,13 @@ def test_int8_step_has_its_convolutions_and_its_matrix_product() -> None:
     }
 
 
+def test_older_versions_write_types_otherwise() -> None:
+    """As 3.5 does, of TensorFlow 2.18."""
+    older = (HEADER + INT8).replace(",v1,", ",").replace("src:", "src_").replace("dst:", "dst_").replace("wei:", "wei_")
+    assert "convolution,brgconv_1x1:avx512_core_vnni,forward_training,src_u8::blocked:acdb::f0 wei_s8:" in older
+    assert count_kernels(older) == count_kernels(HEADER + INT8)
+
+
 def test_bf16_step_keeps_its_dense_layer_in_fp32() -> None:
     assert count_kernels(HEADER + BF16) == {
         Kernel("convolution", "brg_conv_fwd:avx512_core_bf16", "bf16"): 1,
