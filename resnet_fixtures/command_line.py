@@ -60,5 +60,5 @@ def join_paths(arguments: Sequence[str]) -> list[str]:
 
 
 def _is_outside(path: Path, folder: Path) -> bool:
-    """Tell it as pytest does, which does not follow links."""
-    return path.exists() and not Path(os.path.abspath(path)).is_relative_to(folder)  # noqa: PTH100
+    """Tell it as pytest does, which does not follow links; what may not be looked at is not there for it."""
+    return os.path.exists(path) and not Path(os.path.abspath(path)).is_relative_to(folder)  # noqa: PTH100, PTH110

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from typing import TYPE_CHECKING
 
 from resnet_fixtures.errors import InputError
@@ -16,5 +17,9 @@ def check_folder(option: str, folder: Path) -> None:
     existing = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(parent))
     if not existing.is_dir():
         raise InputError(f"{option} {folder}: {existing} is no folder: pass a folder that you may write to.")
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise InputError(f"{option} {folder}: {existing} may not be written: pass a folder that you may write to.")
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        reason = f"{existing} cannot be written ({error.strerror})"
+        raise InputError(f"{option} {folder}: {reason}: pass a folder that you may write to.") from error

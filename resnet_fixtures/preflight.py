@@ -97,6 +97,7 @@ def check_inputs(config: pytest.Config, suite: Suite, items: Sequence[pytest.Ite
     if any(uses(item, name) for item in items for name in WRITERS):
         check_folder("--output-dir", suite.options.output_dir)
     _check_histogram(config)
+    _check_comparison(config)
     suite.graphs = prepare_graphs(config, suite, items)
     trials = [item for item in items if uses(item, TIMED)]  # they look at the train split alone
     if suite.options.data_location is not None and (len(trials) < len(items) or not items):
@@ -179,3 +180,13 @@ def _check_memory(suite: Suite, largest: int, image_size: int) -> None:
 def _check_histogram(config: pytest.Config) -> None:
     if config.getoption("benchmark_histogram", None) and find_spec("pygal") is None:
         raise InputError("--benchmark-histogram needs pygal: run `pip install 'resnet-fixtures[histogram]'` first.")
+
+
+def _check_comparison(config: pytest.Config) -> None:
+    """Refuse what pytest-benchmark could only refuse at the end; a run that is saved may be a storage's first."""
+    stored = getattr(config, "_benchmarksession", None)
+    if stored and stored.compare_fail and not stored.compared_mapping and not (stored.save or stored.autosave):
+        raise InputError(
+            f"--benchmark-compare-fail has no stored run to compare with in {stored.storage}: "
+            "save one with --benchmark-autosave, and pass --benchmark-compare."
+        )

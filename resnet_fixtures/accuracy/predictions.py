@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,7 +35,7 @@ class Predictions:
     counts the classes that the graph holds likelier than the right one.
     """
 
-    filenames: tuple[str, ...]
+    filenames: tuple[str, ...] = field(repr=False)  # a failed assertion would show 50,000 of them
     actual: Whole
     prediction: Whole
     ranks: Whole

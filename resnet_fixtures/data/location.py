@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import stat
 from typing import TYPE_CHECKING
 
 from resnet_fixtures.data.labels import read_label
@@ -90,10 +91,20 @@ def _label_jpegs(location: Path, split: str, jpegs: Sequence[Path]) -> Split:
         SplitKind.JPEGS,
         files=tuple(jpegs),
         counts=(1,) * len(jpegs),
-        sizes_bytes=tuple(jpeg.stat().st_size for jpeg in jpegs),
+        sizes_bytes=tuple(map(_read_size, jpegs)),
         promised_files=len(jpegs),
         labels=tuple(_label_jpeg(jpeg) for jpeg in jpegs),
     )
+
+
+def _read_size(jpeg: Path) -> int:
+    try:
+        status = jpeg.stat()
+    except OSError as error:
+        raise DataError(f"{jpeg} cannot be read ({error.strerror}): copy it again, or remove it.") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise DataError(f"{jpeg} is no file: remove it, or copy the image there.")
+    return status.st_size
 
 
 def _label_jpeg(jpeg: Path) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from resnet_fixtures.errors import InputError
@@ -38,7 +38,7 @@ class FrozenGraph:
     at `output_name`; `sha256` is the digest of the file as it was given, `origin` names it in messages.
     """
 
-    graph_def: tf.compat.v1.GraphDef
+    graph_def: tf.compat.v1.GraphDef = field(repr=False)  # of 100 MiB: a failed assertion would print it
     input_name: str
     output_name: str
     image_size: int

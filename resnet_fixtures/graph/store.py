@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from resnet_fixtures.errors import InputError
 from resnet_fixtures.graph.embedded import embedded_graph_file
 from resnet_fixtures.graph.frozen import load_frozen_graph
 from resnet_fixtures.graph.interface import DEFAULT_IMAGE_SIZE
@@ -34,7 +35,8 @@ class GraphStore:
 
     def graph(self, precision: Precision) -> FrozenGraph:
         """Return the graph, parsed, checked and transformed the first time; InputError where it cannot be used."""
-        return self._load(self.file(precision), precision)
+        path = self._given.get(precision)
+        return self._load(path, precision) if path else self.embedded_graph(precision)
 
     @property
     def largest_image_size(self) -> int:
@@ -42,8 +44,14 @@ class GraphStore:
         return max([DEFAULT_IMAGE_SIZE, *(graph.image_size for graph in self._loaded.values())])
 
     def embedded_graph(self, precision: Precision) -> FrozenGraph:
-        """Return the embedded graph, loaded once too."""
-        return self._load(self.embedded_file(precision), precision)
+        """Return the embedded graph, loaded once too; a damaged file of the cache is built again, which is said."""
+        path = self.embedded_file(precision)
+        try:
+            return self._load(path, precision)
+        except InputError:
+            self._announce(f"{path} is damaged, and is built again")
+            path.unlink(missing_ok=True)
+            return self._load(self.embedded_file(precision), precision)
 
     def _load(self, path: Path, precision: Precision) -> FrozenGraph:
         if path not in self._loaded:

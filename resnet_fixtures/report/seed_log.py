@@ -6,6 +6,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Literal
 
+from resnet_fixtures.errors import InputError
 from resnet_fixtures.unique_file import reserve_file
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class SeedLog:
-    """One log file, closed at the end of the `with` block; every line goes to the echo too."""
+    """One log file, closed at the end of the `with` block; the echo gets its lines. A full disk is an InputError."""
 
     def __init__(self, file: TextIO, echo: Callable[[str], object] | None = None) -> None:
         self.path = Path(file.name)
@@ -37,7 +38,11 @@ class SeedLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError as failure:
+            if error is None:
+                raise self._refuse(failure) from failure
 
     def banner(self, data: Literal["dummy", "real"]) -> None:
         """Say which images are fed."""
@@ -84,9 +89,15 @@ class SeedLog:
         self._write(f"Log file location: {path or self.path}")
 
     def _write(self, line: str) -> None:
-        self._file.write(f"{line}\n")
+        try:
+            self._file.write(f"{line}\n")
+        except OSError as error:
+            raise self._refuse(error) from error
         if self._echo:
             self._echo(line)
+
+    def _refuse(self, error: OSError) -> InputError:
+        return InputError(f"{self.path} cannot be written ({error.strerror}): make room, or pass another --output-dir.")
 
 
 def open_seed_log(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -11,9 +14,13 @@ import pytest
 from tests.plugin.conftest import QUICK, TESTS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+    from typing import TypeAlias
 
     from tests.plugin.conftest import SuiteRunner
+
+    Comparison: TypeAlias = Callable[..., tuple[int, str]]
 
 PERF = TESTS / "perf"
 NAME = "test_online_inference[fp32-bs1]"
@@ -47,6 +54,45 @@ def test_autosave_and_compare(pytester: pytest.Pytester, time_online: SuiteRunne
     result.assert_outcomes(passed=1, deselected=5)
     assert f"{NAME} (NOW)" in result.stdout.str()
     assert f"{NAME} (0001_" in result.stdout.str()
+
+
+@pytest.fixture
+def compare_apart(fp32_file: Path, tmp_path: Path, cache_home: Path) -> Comparison:
+    """Run the fp32 online test in a process of its own, with this project's own settings, and compare."""
+    settings = ("-c", str(TESTS.parent / "pytest.ini"), f"--rootdir={TESTS.parent}", "-p", "no:cacheprovider")
+    selection = (f"--in-graph=fp32={fp32_file}", "-m", "fp32", "--batch-size=1", "--benchmark-only", *QUICK, str(PERF))
+
+    def run(*options: str) -> tuple[int, str]:
+        command = [sys.executable, "-m", "pytest", *settings, *options, "--benchmark-compare", *selection]
+        environ = {**os.environ, "XDG_CACHE_HOME": str(cache_home)}
+        done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    return run
+
+
+def test_comparisons_that_pytest_benchmark_only_warns_of(compare_apart: Comparison, tmp_path: Path) -> None:
+    """A first night, and a night after the machine's kernel has changed."""
+    status, output = compare_apart("--benchmark-autosave")
+    assert (status, "Can't compare. No benchmark files in" in output) == (0, True), output
+    (file,) = (tmp_path / ".benchmarks").rglob("*.json")
+    file.write_text(file.read_text().replace('"release": "', '"release": "another-'))
+    status, output = compare_apart()
+    assert (status, "Benchmark machine_info is different" in output) == (0, True), output
+    assert f"{NAME} (0001_" in output
+
+
+def test_comparison_that_could_fail_needs_a_stored_run(compare_apart: Comparison, tmp_path: Path) -> None:
+    status, output = compare_apart("--benchmark-compare-fail=median:10%")
+    assert status == pytest.ExitCode.USAGE_ERROR
+    assert (
+        f"ERROR: --benchmark-compare-fail has no stored run to compare with in {tmp_path}/.benchmarks: save" in output
+    )
+    assert "Traceback" not in output
+    assert " passed" not in output
+    status, _ = compare_apart("--benchmark-compare-fail=median:10%", "--benchmark-autosave")
+    assert status == pytest.ExitCode.USAGE_ERROR
+    assert list((tmp_path / ".benchmarks").rglob("0001_*.json"))  # what the next night compares with
 
 
 @pytest.mark.parametrize(("factor", "status"), [(1e-3, "worse"), (1e3, "better")])

@@ -70,6 +70,7 @@ def test_only_existing_paths_outside_the_project_are_mistaken(project: Path) -> 
     assert mistaken_paths(["--data-location", "inside"], project) == []
     assert mistaken_paths(["--data-location", "../missing"], project) == []
     assert mistaken_paths(["--data-location=../data"], project) == []
+    assert mistaken_paths(["--in-graph", f"../{'x' * 300}.pb"], project) == []  # the system refuses to look
 
 
 def test_links_are_where_pytest_finds_them(project: Path) -> None:

@@ -1,15 +1,12 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from resnet_fixtures.errors import InputError
 from resnet_fixtures.output_folder import check_folder
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_a_folder_that_can_be_made_is_fine_and_is_not_made(tmp_path: Path) -> None:
@@ -23,8 +20,13 @@ def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
         check_folder("--checkpoint", tmp_path / "file" / "a")
 
 
+def test_a_folder_that_even_root_may_not_write_is_named() -> None:
+    with pytest.raises(InputError, match=r"^--output-dir /proc/results: /proc cannot be written \(.+\): pass a folder"):
+        check_folder("--output-dir", Path("/proc/results"))
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
-    with pytest.raises(InputError, match=r"^--output-dir .*/a: .* may not be written: pass a folder that you may"):
+    with pytest.raises(InputError, match=r"^--output-dir .*/a: .* cannot be written .+: pass a folder that you may"):
         check_folder("--output-dir", tmp_path / "a")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,8 +11,7 @@ from resnet_fixtures.data.split import SplitKind
 from resnet_fixtures.errors import DataError, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
     from tests.plugin.data.conftest import RecordsWriter
 
@@ -121,6 +121,22 @@ def test_jpegs_are_labelled_by_name(tmp_path: Path) -> None:
     assert split.labels == (66, 231)
     assert split.counts == (1, 1)
     assert split.describe() == f"validation split of {tmp_path}: 2 images in 2 JPEG files"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda path: path.symlink_to("nowhere"), r"cannot be read \(No such file or directory\): copy it again"),
+        (Path.mkdir, "is no file: remove it"),
+        (os.mkfifo, "is no file: remove it"),
+    ],
+    ids=["a link to nothing", "a folder", "a pipe"],
+)
+def test_a_jpeg_that_is_no_file_is_named(tmp_path: Path, spoil: Callable[[Path], object], reason: str) -> None:
+    (tmp_path / "ILSVRC2012_val_00000001.JPEG").touch()
+    spoil(tmp_path / "ILSVRC2012_val_00000002.JPEG")
+    with pytest.raises(DataError, match=f"ILSVRC2012_val_00000002.JPEG {reason}"):
+        find_split(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["cat.jpg", "ILSVRC2012_val_00050001.JPEG"])

@@ -58,6 +58,7 @@ def test_a_graph_is_loaded_with_all_that_is_known_of_it(fp32_graph: GraphDef, wr
     assert (graph.image_size, graph.classes, graph.precision) == (32, 11, Precision.FP32)
     assert graph.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert graph.origin == str(path)
+    assert len(repr(graph)) < 500  # what pytest shows of it
 
 
 def test_results_stay_the_same(fp32_graph: GraphDef, write: GraphWriter, images: Array, run: Runner) -> None:

@@ -44,3 +44,19 @@ def test_embedded_graph_is_there_beside_a_given_one(
     assert given.embedded_graph(Precision.FP32).origin == str(embedded) != given.graph(Precision.FP32).origin
     store = GraphStore({}, announce)
     assert store.graph(Precision.FP32) is store.embedded_graph(Precision.FP32)
+
+
+def test_embedded_graph_that_was_damaged_is_built_again(
+    fp32_graph: tf.compat.v1.GraphDef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedded, content, said = tmp_path / "embedded.pb", fp32_graph.SerializeToString(), list[str]()
+
+    def build(precision: Precision, announce: object) -> Path:
+        if not embedded.exists():
+            embedded.write_bytes(content)
+        return embedded
+
+    monkeypatch.setattr("resnet_fixtures.graph.store.embedded_graph_file", build)
+    embedded.write_bytes(content[: len(content) // 2])
+    assert GraphStore({}, said.append).graph(Precision.FP32).classes == 11
+    assert said == [f"{embedded} is damaged, and is built again"]

@@ -11,6 +11,7 @@ from resnet_fixtures.errors import InputError
 from resnet_fixtures.precision import Precision
 from resnet_fixtures.report.seed_log import SeedLog, open_seed_log
 from resnet_fixtures.timing.measurement import Measurement
+from tests.plugin.full_disk import full_disk
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -169,3 +170,15 @@ def test_training_and_inference_of_a_second_have_logs_of_their_own_names(tmp_pat
         open_seed_log(tmp_path, Precision.FP32, NOW, mode=mode).__exit__(None, None, None)
     assert len(list(tmp_path.iterdir())) == 2
     assert not list(tmp_path.glob("*_1.log"))
+
+
+@pytest.mark.parametrize("lines", [1, 100])
+def test_a_full_disk_is_told_in_one_sentence(tmp_path: Path, lines: int) -> None:
+    def write() -> None:
+        with open_seed_log(tmp_path, Precision.INT8, NOW) as log:
+            for number in range(lines):
+                log.iteration(number, 0.5)
+
+    sentence = r"inference_int8_.+log cannot be written \(File too large\): make room, or pass another --output-dir\.$"
+    with pytest.raises(InputError, match=sentence), full_disk(10):
+        write()
