@@ -54,9 +54,9 @@ class Options:
     gate: GateOptions
 
     def graph_paths(self, precision: Precision, *, is_selected: bool = True) -> list[Path]:
-        """Return what was given for `precision`; a graph without a precision is for those that are selected."""
+        """Return the paths given for `precision`, each once; one without a precision is for those that are selected."""
         wanted = (precision, None) if is_selected else (precision,)
-        return [choice.path for choice in self.in_graphs if choice.precision in wanted]
+        return list(dict.fromkeys(choice.path for choice in self.in_graphs if choice.precision in wanted))
 
 
 def add_options(parser: pytest.Parser) -> None:

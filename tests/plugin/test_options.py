@@ -59,7 +59,7 @@ def test_flags_are_the_seed_s(pytester: pytest.Pytester) -> None:
 
 
 def test_graphs_of_each_precision(pytester: pytest.Pytester) -> None:
-    options = read(pytester, "--in-graph", "int8=a.pb", "--in-graph", "b.pb", "--in-graph", "fp32=c.pb")
+    options = read(pytester, "--in-graph", "int8=a.pb", "--in-graph", "b.pb", "--in-graph", "int8=a.pb")
     assert options.graph_paths(Precision.INT8) == [Path("a.pb"), Path("b.pb")]
     assert options.graph_paths(Precision.INT8, is_selected=False) == [Path("a.pb")]
     assert options.graph_paths(Precision.BF16) == [Path("b.pb")]
