@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resnet_fixtures.errors import InputError
+from resnet_fixtures.paths import exists
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,4 +62,4 @@ def join_paths(arguments: Sequence[str]) -> list[str]:
 
 def _is_outside(path: Path, folder: Path) -> bool:
     """Tell it as pytest does, which does not follow links; what may not be looked at is not there for it."""
-    return os.path.exists(path) and not Path(os.path.abspath(path)).is_relative_to(folder)  # noqa: PTH100, PTH110
+    return exists(path) and not Path(os.path.abspath(path)).is_relative_to(folder)  # noqa: PTH100

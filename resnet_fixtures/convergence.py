@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from resnet_fixtures.atomic_file import write_atomically
+from resnet_fixtures.errors import RunError
 from resnet_fixtures.gated_score import judge_time_to_target, refuse_unknown_target
 from resnet_fixtures.mlperf.time_to_train import Score, score_runs, time_run
 from resnet_fixtures.scoring import Scoring
@@ -108,6 +109,11 @@ class ConvergenceTraining:
 
     def _record(self, convergence: Convergence) -> None:
         last = convergence.runs[-1]
+        if not last.record.evaluations:
+            raise RunError(
+                "The training went on from a checkpoint beyond its last epoch and evaluated nothing: "
+                "pass a larger --train-epochs, or another --checkpoint."
+            )
         evaluation = last.record.evaluations[-1]
         seconds = [run.record.ended.seconds for run in convergence.runs if run.record.ended]
         fields = {
@@ -126,7 +132,8 @@ class ConvergenceTraining:
             "time_to_train_reason": convergence.score.reason,
             "frozen_top1": convergence.frozen_top1,
         }
-        judge_time_to_target(self.request, seconds, fields)
+        if convergence.has_reached:
+            judge_time_to_target(self.request, seconds, fields)
         last.write_result(fields)
         self.request.node.stash[RESULT] = fields
         for name in ("reached", "target", "epochs", "time_to_train_s"):

@@ -20,7 +20,7 @@ from resnet_fixtures.gate_preflight import (
 from resnet_fixtures.gating import GATE, find_gate
 from resnet_fixtures.preflight import usage_errors
 from resnet_fixtures.suite import SUITE
-from resnet_fixtures.unique_file import reserve_file
+from resnet_fixtures.unique_file import write_new_file
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -128,7 +128,7 @@ def verdict_property(gate: Gate, item: pytest.Item) -> tuple[str, str]:
 def write_entries(config: pytest.Config, gate: Gate) -> str:
     """Write what was measured, and say where it is; InputError where that cannot be written."""
     from resnet_fixtures.gate.baseline import update_baseline
-    from resnet_fixtures.gate.run_file import write_run
+    from resnet_fixtures.gate.run_file import format_run
 
     if not gate.entries:
         return "nothing was measured, so nothing was written"
@@ -137,8 +137,8 @@ def write_entries(config: pytest.Config, gate: Gate) -> str:
         gone = f", and {len(gate.gone)} that no longer exist taken out" if gate.gone else ""
         return f"{len(gate.entries)} written into {gate.baseline_path}{gone}"
     output_dir = config.stash[SUITE].options.output_dir
-    path = reserve_file(output_dir, f"gate_{datetime.now().astimezone():%Y%m%d_%H%M%S}", ".json")
-    write_run(path, gate.entries, gate.judgements)
+    content = format_run(gate.entries, gate.judgements)
+    path = write_new_file(output_dir, f"gate_{datetime.now().astimezone():%Y%m%d_%H%M%S}", ".json", content)
     return f"the run is in {path}"
 
 

@@ -17,6 +17,7 @@ from resnet_fixtures.gating import GATE, Gate, tolerance_fact
 from resnet_fixtures.live import LiveTerminal
 from resnet_fixtures.markers import runnable, selected_precisions
 from resnet_fixtures.output_folder import check_folder
+from resnet_fixtures.paths import exists
 from resnet_fixtures.suite import SUITE, is_distributed
 
 if TYPE_CHECKING:
@@ -64,12 +65,14 @@ def make_gate(config: pytest.Config) -> Gate:
     path = options.baseline or default_baseline_path(config.getoption("benchmark_storage"))
     baseline: dict[str, Entry] = {}
     if options.mode is GateMode.JUDGE:
-        if not path.exists():
+        if not exists(path):
             raise InputError(f"--gate has no baseline in {path}: run once with --gate-update.")
         baseline = read_baseline(path, LiveTerminal(config).announce)
     elif options.mode is GateMode.UPDATE:  # what could not be updated is refused before anything is measured
-        check_folder("--gate-baseline" if options.baseline else "--benchmark-storage", path.resolve().parent)
-        baseline = read_run(path) if path.exists() else {}
+        check_folder(
+            "--gate-baseline" if options.baseline else "--benchmark-storage", Path(os.path.realpath(path)).parent
+        )
+        baseline = read_run(path) if exists(path) else {}
     return Gate(options, make_rules(config), path, baseline)
 
 
@@ -87,7 +90,22 @@ def make_rules(config: pytest.Config) -> Rules:
 def find_missing(config: pytest.Config, gate: Gate, collected: set[str]) -> list[str]:
     """Return the baseline's tests that this run should have collected and did not: renamed, moved or removed."""
     missing = (entry for test, entry in gate.baseline.items() if test not in collected)
-    return [entry.test for entry in missing if _is_asked_for(config, entry)]
+    return [
+        entry.test
+        for entry in missing
+        if _is_asked_for(config, entry) and not _may_be_hidden(config, entry.test, collected)
+    ]
+
+
+def _may_be_hidden(config: pytest.Config, test: str, collected: set[str]) -> bool:
+    """Tell whether a test's file is there, and --lf or --ignore may have kept the test from being collected."""
+    file = test.partition("::")[0]
+    if not exists(config.rootpath / file):
+        return False
+    if config.getoption("lf", False):
+        return True
+    is_ignoring = config.getoption("ignore", None) or config.getoption("ignore_glob", None)
+    return bool(is_ignoring) and not any(other.startswith(f"{file}::") for other in collected)
 
 
 def _is_asked_for(config: pytest.Config, entry: Entry) -> bool:

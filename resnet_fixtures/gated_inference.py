@@ -44,7 +44,7 @@ class GatedInference:
             entry = self.gate.sample_pairs(self._entry(), self._draw_pair)
         else:
             entry = self.gate.sample(self._entry(), self._draw)
-        return join_samples(entry), {**gate_fields(self.gate, entry), "images_per_s_interval": None}
+        return join_samples(entry), gate_fields(self.gate, entry)
 
     def _entry(self) -> Entry:
         from resnet_fixtures.gate.samples import Entry, Metric
@@ -99,7 +99,7 @@ def join_samples(entry: Entry) -> Measurement:
     """Return the steps of all processes as one measurement."""
     warmup_s = chain.from_iterable(sample.warmup_s for sample in entry.samples)
     steps_s = chain.from_iterable(sample.steps_s for sample in entry.samples)
-    return Measurement(max(1, entry.batch_size), tuple(warmup_s), tuple(steps_s))
+    return Measurement(max(1, entry.batch_size), tuple(warmup_s), tuple(steps_s), is_pooled=True)
 
 
 def gate_fields(gate: Gate, entry: Entry) -> dict[str, object]:

@@ -140,11 +140,10 @@ class TimedInference:
                 results = instances.results()
         window = common_window(results)
         steps_s = tuple(step for result in results for step in result.steps_s)
-        measurement = Measurement(self.batch_size, rounds.warmup_s, steps_s, rounds.cut)
+        measurement = Measurement(self.batch_size, rounds.warmup_s, steps_s, rounds.cut, is_pooled=True)
         write_instances(log, results)
         return measurement, {
             "images_per_s": window.total_images_per_s,
-            "images_per_s_interval": None,
             "window_s": window.length_s,
             "instances": describe_instances(results, window.images_per_s),
             "idle_cpus": list(idle_cpus(suite.plan, plans)),

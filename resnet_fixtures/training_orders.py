@@ -35,7 +35,7 @@ def trial_order(suite: Suite, precision: Precision, batch_size: int, layout: Lay
     """Return a trial on ImageNet's train split or on dummies: some steps, no evaluation."""
     options = suite.options.training
     recipe = replace(Recipe(precision=precision, batch_size=batch_size), **options.recipe_changes())
-    order = _make_order(suite, recipe, layout, f"trial_{precision}_{layout.processes}")
+    order = _make_order(suite, recipe, layout, f"trial_{precision}_bs{batch_size}_{layout.processes}")
     if options.train_steps:
         return replace(order, train_steps=options.train_steps)
     return replace(

@@ -13,6 +13,7 @@ from resnet_fixtures.fixture_use import parameter, uses
 from resnet_fixtures.live import LiveTerminal
 from resnet_fixtures.markers import precision_of
 from resnet_fixtures.output_folder import check_folder
+from resnet_fixtures.paths import exists
 from resnet_fixtures.training_orders import (
     ALONE,
     DEFAULT_RANKS,
@@ -122,7 +123,7 @@ def check_order(order: Order, find_train: Callable[[Path], Split] = find_train_s
         check_shards(order, len(split.files))
         order.recipe.steps_per_epoch(split.images)
         data = split.digest()
-    if order.checkpoint and order.checkpoint.exists():
+    if order.checkpoint and exists(order.checkpoint):
         from resnet_fixtures.training.checkpoint import CheckpointFolder
 
         with CheckpointFolder(order.checkpoint) as folder:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING
 
+from resnet_fixtures.atomic_file import write_atomically
 from resnet_fixtures.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,6 +25,17 @@ def reserve_file(folder: Path, stem: str, suffix: str) -> Path:
         raise InputError(
             f"--output-dir {folder} cannot be written ({error.strerror}): pass a folder that you may write to."
         ) from error
+
+
+def write_new_file(folder: Path, stem: str, suffix: str, content: bytes) -> Path:
+    """Write under the first free name, where it appears complete; InputErrors as of `reserve_file`, and a full disk."""
+    path = reserve_file(folder, stem, suffix)
+    try:
+        write_atomically(path, content)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    return path
 
 
 def _create_first_free(folder: Path, stem: str, suffix: str) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
-REPORTED = ("tensorflow", "numpy", "resnet-fixtures")
+REPORTED = ("tensorflow", "keras", "numpy", "resnet-fixtures")
 
 
 def library_versions(distributions: tuple[str, ...]) -> dict[str, str | None]:

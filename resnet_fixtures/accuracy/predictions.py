@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from resnet_fixtures.atomic_file import write_atomically
-from resnet_fixtures.errors import InputError
 from resnet_fixtures.stats.proportion import wilson_interval
-from resnet_fixtures.unique_file import reserve_file
+from resnet_fixtures.unique_file import write_new_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,13 +103,8 @@ def write_results_file(output_dir: Path, precision: Precision, now: datetime, pr
     A second file of the same second gets _1 behind its name. It appears complete; an output_dir that cannot be written
     is an InputError.
     """
-    path = reserve_file(output_dir, f"resnet50v1_5_{precision}_inference_results_{now:%Y%m%d_%H%M%S}", ".txt")
-    try:
-        write_atomically(path, format_results(predictions).encode())
-    except InputError:
-        path.unlink(missing_ok=True)
-        raise
-    return path
+    stem = f"resnet50v1_5_{precision}_inference_results_{now:%Y%m%d_%H%M%S}"
+    return write_new_file(output_dir, stem, ".txt", format_results(predictions).encode())
 
 
 def format_results(predictions: Predictions) -> str:

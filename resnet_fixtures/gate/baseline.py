@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,7 +58,7 @@ def update_baseline(
     Two updates at once follow each other; one that waits longer than `patience_s` is an InputError. So is a file that
     is not a whole baseline of this version, and a folder or disk that refuses: the old file stays as it was.
     """
-    path = path.resolve()  # a link keeps pointing at the baseline
+    path = Path(os.path.realpath(path))  # a link keeps pointing at the baseline
     with _locked(path, patience_s):
         old = read_run(path) if path.exists() else {}
         kept = {test: entry for test, entry in old.items() if test not in gone}

@@ -20,8 +20,8 @@ METRICS = {"online": Metric.LATENCY_S, "batch": Metric.IMAGES_PER_S, "training":
 PRECISIONS = tuple(map(str, Precision))
 PROCESSES = "gate_process_medians_s"  # of a run under the gate, whose rounds are those of several processes
 FACTS = (
-    "precision", "mode", "data", "graph_sha256", "thread_plan", "isa", "versions", "kernels", "emulated", "machine",
-    "processes", "recipe", "rank_threads", "instances",
+    "precision", "mode", "batch_size", "data", "graph_sha256", "thread_plan", "isa", "versions", "kernels", "emulated",
+    "machine", "processes", "recipe", "rank_threads", "instances",
 )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from resnet_fixtures.errors import InputError
 from resnet_fixtures.gate.benchmark_file import SavedTest, parse_benchmarks
 from resnet_fixtures.gate.compatibility import describe_changes, find_difference
-from resnet_fixtures.gate.json_file import read_json
+from resnet_fixtures.gate.json_file import list_json, read_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -40,7 +40,7 @@ def read_storage(folder: Path) -> Found:
 
 def list_runs(folder: Path) -> list[Path]:
     """Return the runs of a storage folder, or of one machine's folder in it."""
-    return sorted([*folder.glob(RUNS), *folder.glob(f"*/{RUNS}")])
+    return list_json(folder, RUNS)
 
 
 def collect_runs(path: Path, contents: Mapping[Path, Any]) -> Found:

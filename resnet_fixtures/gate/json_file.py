@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from contextlib import contextmanager
+from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Any
 
 from resnet_fixtures.errors import InputError
@@ -29,6 +30,16 @@ def read_json(path: Path) -> Any:
         return json.loads(content, parse_float=_parse_finite, parse_constant=lambda _: None)
     except (ValueError, RecursionError) as error:
         raise damaged(path, error) from error
+
+
+def list_json(folder: Path, pattern: str = "*.json") -> list[Path]:
+    """List the files with such a name, in order, of a folder and of the folders in it; InputError for a closed one."""
+    with refusing(folder):
+        entries = list(folder.iterdir())
+    for inner in [entry for entry in entries if entry.is_dir()]:
+        with refusing(inner):
+            entries.extend(inner.iterdir())
+    return sorted(entry for entry in entries if fnmatch(entry.name, pattern))
 
 
 @contextmanager

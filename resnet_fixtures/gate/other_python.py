@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from resnet_fixtures.errors import InputError
 from resnet_fixtures.gate.fresh_process import THIS_INTERPRETER, Interpreter, foreign_environment
 from resnet_fixtures.inference.child import describe_end
+from resnet_fixtures.paths import exists, is_file, is_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -78,10 +79,10 @@ def check_interpreter(
 def _find(python: Path | str) -> str:
     """Return the absolute path of the interpreter, links kept: a virtual environment's Python is one."""
     cure = "pass the Python of an environment that has tensorflow and numpy"
-    path = Path(python if Path(python).is_file() else shutil.which(python) or python).absolute()
-    if path.is_dir():
+    path = Path(python if is_file(Path(python)) else shutil.which(python) or python).absolute()
+    if is_folder(path):
         raise InputError(f"--against {python} is a folder: {cure}, for example {path / 'bin' / 'python'}.")
-    if not path.exists():
+    if not exists(path):
         raise InputError(f"--against {python} is not there: {cure}.")
     if not os.access(path, os.X_OK):
         raise InputError(f"--against {python} is not executable: {cure}.")

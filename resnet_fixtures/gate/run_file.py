@@ -31,7 +31,14 @@ def write_run(
     judgements: Mapping[str, Judgement] | None = None,
     created: datetime | None = None,
 ) -> None:
-    """Write the entries by test id, with the verdicts on them if there are any; InputError if the disk refuses.
+    """Write `format_run`'s text; InputError if the disk refuses."""
+    write_atomically(path, format_run(entries, judgements, created))
+
+
+def format_run(
+    entries: Mapping[str, Entry], judgements: Mapping[str, Judgement] | None = None, created: datetime | None = None
+) -> bytes:
+    """Give the file's content: the entries by test id, with the verdicts on them if there are any.
 
     `created` is now unless another time is given. The facts have to be JSON's.
     """
@@ -41,8 +48,8 @@ def write_run(
         for test in sorted(entries)
     ]
     head = {"schema": SCHEMA, "version": VERSION, "created": (created or datetime.now().astimezone()).isoformat()}
-    text = f'{_to_text(head)[:-1]},"entries":{{\n' + ",\n".join(lines) + "\n}}\n"
-    write_atomically(path, text.encode())
+    joined = ",\n".join(lines)
+    return f'{_to_text(head)[:-1]},"entries":{{\n{joined}\n}}}}\n'.encode()
 
 
 def read_run(path: Path) -> dict[str, Entry]:

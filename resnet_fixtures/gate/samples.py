@@ -25,6 +25,9 @@ class Metric(Enum):
     ACCURACY = "accuracy"
 
 
+SHORTEST_S, LONGEST_S = 1e-9, 1e9  # beyond any step's and any training's time
+
+
 @dataclass(frozen=True)
 class ProcessSample:
     """What one fresh process measured: raw times in seconds, in the order in which they were taken.
@@ -33,15 +36,15 @@ class ProcessSample:
     A training to the target is one process with one step, the seconds that it took.
     """
 
-    steps_s: tuple[float, ...]
-    warmup_s: tuple[float, ...] = ()
-    reference_s: tuple[float, ...] = ()
+    steps_s: tuple[float, ...] = field(repr=False)  # a failed assertion would show each step
+    warmup_s: tuple[float, ...] = field(default=(), repr=False)
+    reference_s: tuple[float, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         if not self.steps_s or (self.reference_s and len(self.reference_s) != len(self.steps_s)):
             raise ValueError("a sample needs one step or more, and a reference for each of them or for none")
-        if not all(math.isfinite(time_s) and time_s > 0 for time_s in (*self.steps_s, *self.reference_s)):
-            raise ValueError("a sample's times are finite and above 0")
+        if not all(SHORTEST_S <= time_s <= LONGEST_S for time_s in (*self.steps_s, *self.reference_s)):
+            raise ValueError(f"a sample's times are finite and above 0, and within {SHORTEST_S:g} to {LONGEST_S:g} s")
 
     @property
     def log_step(self) -> float:

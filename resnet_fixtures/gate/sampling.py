@@ -27,8 +27,8 @@ def sample_until_decided(
 
     The first look's count is drawn whatever the time. Behind it nothing is drawn that would not fit by the median of
     the draws so far; what was drawn by then has the last look, which takes the place of a planned one, so that there
-    are never more than `len(looks)`. A REGRESSED of the first look is looked at again: its few processes ran within a
-    minute, and what the machine did in that minute is in all of them. `clock` counts seconds.
+    are never more than `len(looks)`. A REGRESSED of the first look is looked at again while there is time: its few
+    processes ran within a minute, and what the machine did in that minute is in all of them. `clock` counts seconds.
     """
     drawing = _Drawing(draw, looks[0], max_time_s, clock)
     for look in looks:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 GRAPH_SOURCES = ("graph", "data")  # the rooms whose code makes a graph
 TRAINING_SOURCES = (*GRAPH_SOURCES, "training")  # and those whose code trains a model
-BUILDERS = ("tensorflow", "numpy", "neural-compressor-tf", "scikit-learn")  # whose version may change what is built
+# What may build otherwise in another version.
+BUILDERS = ("tensorflow", "keras", "numpy", "neural-compressor-tf", "scikit-learn")
 
 
 def cache_folder() -> Path:

@@ -158,12 +158,15 @@ def machine_key(isa: Isa, environ: Mapping[str, str]) -> dict[str, object]:
     }
 
 
-def _run_steps(order: ChildOrder, sizes: Sequence[int], environ: Mapping[str, str]) -> bytes:
+def run_with_verbose(
+    command: Sequence[str], order: str, environ: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """Run a process that reads its order and lets oneDNN say what it executes; RunError for one that hangs."""
     try:
-        child = subprocess.run(
-            [*child_command("resnet_fixtures.inference.kernel_worker"), *map(str, sizes)],
-            input=order.to_json(),
-            env={**inference_environment(order.plan, environ), "ONEDNN_VERBOSE": "1"},
+        return subprocess.run(
+            command,
+            input=order,
+            env={**environ, "ONEDNN_VERBOSE": "1"},
             capture_output=True,
             text=True,
             errors="replace",
@@ -172,6 +175,11 @@ def _run_steps(order: ChildOrder, sizes: Sequence[int], environ: Mapping[str, st
         )
     except subprocess.TimeoutExpired:
         raise RunError(f"The process that looks for kernels was not done after {TIMEOUT_S:g} s.") from None
+
+
+def _run_steps(order: ChildOrder, sizes: Sequence[int], environ: Mapping[str, str]) -> bytes:
+    command = [*child_command("resnet_fixtures.inference.kernel_worker"), *map(str, sizes)]
+    child = run_with_verbose(command, order.to_json(), inference_environment(order.plan, environ))
     if child.returncode == REFUSED:
         raise InputError(child.stderr.splitlines()[-1])
     if child.returncode:

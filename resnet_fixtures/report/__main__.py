@@ -25,7 +25,7 @@ def make_report(storage: str, results: Path, form: str, out: Path | None) -> str
     text = RENDERERS[form](history)
     if out is None:
         return text.rstrip("\n")
-    write_atomically(out, text.encode())
+    write_atomically(out, text.encode(errors="replace"))
     counts = (len(list(history.numbered())), len(history.scores), len(history.trainings))
     return f"{out}: {counts[0]} runs, {counts[1]} accuracy runs and {counts[2]} trainings to a target"
 

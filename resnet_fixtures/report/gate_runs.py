@@ -31,7 +31,7 @@ def is_gate_run(stored: Fields) -> bool:
 
 
 def read_gate_run(path: Path, stored: Fields) -> tuple[Run, list[Score]]:
-    """Return the timings and verdicts as a run, and the accuracy as scores."""
+    """Return the timings and verdicts as a run, and the accuracy as scores; a baseline's scores are of other nights."""
     entries, time = parse_run(path, dict(stored.values)), stored.time("created")
     timed = [entry for entry in entries.values() if entry.metric in SPEEDS and entry.batch_size]
     run = Run(
@@ -43,7 +43,8 @@ def read_gate_run(path: Path, stored: Fields) -> tuple[Run, list[Score]]:
         judged=tuple(_read_verdicts(stored.nested("entries"))),
         is_baseline=path.name == BASELINE_NAME,
     )
-    return run, [_to_score(path, time, entry) for entry in entries.values() if entry.scored]
+    scored = [] if run.is_baseline else [entry for entry in entries.values() if entry.scored]
+    return run, [_to_score(path, time, entry) for entry in scored]
 
 
 def _to_result(entry: Entry) -> Result:

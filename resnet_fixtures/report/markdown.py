@@ -58,9 +58,12 @@ def _say_last_change(series: Series) -> str:
 
 
 def _verdicts(history: History) -> str:
-    judged = {judged.test: judged for _, run in history.numbered() for judged in run.judged}
-    rows = [(test.rpartition("::")[2], one.verdict, one.reason) for test, one in sorted(judged.items())]
-    return _table("The gate's verdicts", ("test", "verdict", "reason"), rows)
+    newest = {judged.test: (judged, run.time) for _, run in history.numbered() for judged in run.judged}
+    rows = [
+        (test.rpartition("::")[2], one.verdict, one.reason, say_time(time))
+        for test, (one, time) in sorted(newest.items())
+    ]
+    return _table("The gate's verdicts", ("test", "verdict", "reason", "judged"), rows)
 
 
 def _scores(history: History) -> str:

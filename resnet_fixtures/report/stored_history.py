@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from resnet_fixtures.errors import InputError
+from resnet_fixtures.gate.json_file import list_json
+from resnet_fixtures.paths import exists, is_file, is_folder
 from resnet_fixtures.report.gate_runs import is_gate_run, read_gate_run
 from resnet_fixtures.report.history import History
 from resnet_fixtures.report.stored_json import CURE, read_object
@@ -24,7 +26,7 @@ def read_history(storage: Path, results: Path) -> History:
 
     `storage` has a folder for each machine, as pytest-benchmark makes them, or is one file. `results` may be missing.
     """
-    if not storage.exists() and not results.is_dir():
+    if not exists(storage) and not is_folder(results):
         raise InputError(
             f"{storage} does not exist: run pytest with --benchmark-autosave first, or name the storage with --storage."
         )
@@ -41,8 +43,10 @@ def read_history(storage: Path, results: Path) -> History:
 
 
 def list_files(place: Path) -> Iterable[Path]:
-    """List the JSON files of a folder and of the folders in it; a file stands for itself."""
-    return [place] if place.is_file() else [*place.glob("*.json"), *place.glob("*/*.json")]
+    """List the JSON files of a folder and of the folders in it; a file stands for itself, and nothing for no files."""
+    if is_file(place):
+        return [place]
+    return list_json(place) if is_folder(place) else []
 
 
 @dataclass

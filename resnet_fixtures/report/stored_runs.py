@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from resnet_fixtures.report.history import Machine, Result, Run
+from resnet_fixtures.report.stored_json import is_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -112,7 +113,7 @@ def read_quantiles(stats: Fields, extra: Fields) -> Iterator[tuple[float, float]
     known |= {0.75: stats.values.get("q3"), 0.9: extra.values.get("latency_p90_s")}
     known |= {0.99: extra.values.get("latency_p99_s"), 1.0: stats.values.get("max")}
     for share, value in known.items():
-        if isinstance(value, int | float):
+        if is_number(value):
             yield share, float(value)
 
 

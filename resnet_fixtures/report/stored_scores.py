@@ -73,7 +73,8 @@ def time_of(path: Path) -> datetime:
     """Return when a log's run began, by its name, else when the file was written."""
     found = STAMP.search(path.stem)
     try:
-        begun = datetime.strptime(found[1], "%Y%m%d_%H%M%S").astimezone() if found else None
-    except ValueError:
-        begun = None
-    return (begun or datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)).astimezone(timezone.utc)
+        if found:
+            return datetime.strptime(found[1], "%Y%m%d_%H%M%S").astimezone().astimezone(timezone.utc)
+    except (ValueError, OverflowError):
+        pass
+    return datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)

@@ -68,8 +68,9 @@ def describe_latency(result: Result) -> str:
     text = f"median {result['latency_median_s'] * 1000:.2f} ms{interval}"
     for percentile in ("p90", "p99"):
         if f"latency_{percentile}_s" in result:
-            upper = result[f"latency_{percentile}_upper_s"] * 1000
-            text += f", {percentile} {result[f'latency_{percentile}_s'] * 1000:.2f} ms (at most {upper:.2f})"
+            upper_s = result.get(f"latency_{percentile}_upper_s")
+            bound = f" (at most {upper_s * 1000:.2f})" if upper_s else ""
+            text += f", {percentile} {result[f'latency_{percentile}_s'] * 1000:.2f} ms{bound}"
     return text
 
 

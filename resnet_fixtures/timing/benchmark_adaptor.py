@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from resnet_fixtures.errors import RunError
@@ -107,6 +108,8 @@ def record(benchmark: PedanticBenchmark, measurement: Measurement, facts: Mappin
 def result_fields(measurement: Measurement) -> dict[str, object]:
     """Name the measurement's values as the result file does; None where the sample cannot carry one."""
     summary = measurement.summary()
+    if measurement.is_pooled:
+        summary = replace(summary, median_interval_s=None, p90_upper_s=None, p99_upper_s=None)
     latency_s = summary.median_interval_s
     images_per_s = images_per_s_interval(measurement.batch_size, latency_s) if latency_s else None
     return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from resnet_fixtures.errors import InputError
@@ -51,12 +51,16 @@ class WarmUp:
 
 @dataclass(frozen=True)
 class Measurement:
-    """The raw times of one run, in seconds; `cut` is a sentence on what --max-time cut (None: nothing)."""
+    """The raw times of one run, in seconds; `cut` is a sentence on what --max-time cut (None: nothing).
+
+    `is_pooled` tells of steps of several processes: those of one are alike, so all together have no interval.
+    """
 
     batch_size: int
-    warmup_s: tuple[float, ...]
-    steps_s: tuple[float, ...]
+    warmup_s: tuple[float, ...] = field(repr=False)  # a failed assertion would show each step
+    steps_s: tuple[float, ...] = field(repr=False)
     cut: str | None = None
+    is_pooled: bool = False
 
     def summary(self) -> LatencySummary:
         """Summarise the measured steps; warm-ups have no part in it."""

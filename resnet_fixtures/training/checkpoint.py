@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from resnet_fixtures.atomic_file import write_atomically
 from resnet_fixtures.errors import InputError
+from resnet_fixtures.paths import exists
 from resnet_fixtures.training.events import Evaluated
 from resnet_fixtures.training.recipe import Recipe
 from resnet_fixtures.training.tensor_file import Tensors, pack_tensor_file, read_fields, read_tensor_file
@@ -27,6 +28,7 @@ STEP_NAME = re.compile(r"step-(\d{10,})\.safetensors")
 LEFTOVERS = (".step-*.safetensors.*", f".{BEST_NAME}.*")  # the names that `write_atomically` writes to first
 PATIENCE_S = 5.0  # for the lock: a killed run's ranks may outlive it by a moment
 WEIGHT_PREFIX = "weights/"
+LARGEST = 2**63  # of steps, counts and seconds
 MAX_ARCHITECTURE = 1 << 16  # of channels, classes or pixels: beyond that a file only pretends
 
 
@@ -130,7 +132,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 def find_checkpoint(path: Path) -> Path:
     """Return the file that `read_checkpoint` reads; InputError where there is none."""
-    if not path.exists():
+    if not exists(path):
         raise InputError(f"--checkpoint {path} does not exist: pass the folder of a training.")
     if not path.is_dir():
         return path
@@ -197,8 +199,10 @@ def _parse(path: Path, tensors: Tensors, fields: dict[str, Any]) -> Checkpoint:
         evaluations = tuple(map(_parse_evaluation, _take(fields, "evaluations", list)))
         log = tuple(dict(entry) for entry in _take(fields, "log", list))
         step, data, seconds = _take(fields, "step", int), _take(fields, "data", str), _take(fields, "seconds", float)
+        if not 0 <= step < LARGEST or not 0 <= seconds < LARGEST or not all("key" in entry for entry in log):
+            raise ValueError("step, seconds or log are none of a training")
         return Checkpoint(tensors, step, recipe, data, evaluations, seconds, log)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         message = f"{path} is no checkpoint of this version ({type(error).__name__}: {error})"
         raise InputError(f"{message}: delete it, or pass another --checkpoint.") from error
 
@@ -210,9 +214,12 @@ def _take(fields: dict[str, Any], name: str, kind: type) -> Any:
 
 
 def _parse_evaluation(fields: dict[str, Any]) -> Evaluated:
-    if not all(type(value) in (int, float) for value in fields.values()) or fields["images"] < 1:
-        raise ValueError(f"an evaluation of {fields}")
-    return Evaluated(**fields)
+    if not all(type(value) in (int, float) and 0 <= value < LARGEST for value in fields.values()):
+        raise ValueError("an evaluation of no counts")
+    evaluated = Evaluated(**fields)
+    if not 0 <= evaluated.correct1 <= evaluated.correct5 <= evaluated.images or evaluated.images < 1:
+        raise ValueError("an evaluation of impossible counts")
+    return evaluated
 
 
 def _check_architecture(recipe: Recipe) -> None:

@@ -74,7 +74,7 @@ class Logged:
 class Ended:
     """The loop is over: after `step` steps in all, `seconds` from the first step to the last evaluation.
 
-    `reached` tells whether the last evaluation met the threshold. A resumed run counts the seconds of the earlier
+    `reached` tells whether an evaluation met the threshold. A resumed run counts the seconds of the earlier
     ones too.
     """
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 from resnet_fixtures.errors import RunError
 from resnet_fixtures.graph.cache import TRAINING_SOURCES, cache_folder, cached_file
 from resnet_fixtures.inference.child import child_command, child_environment, describe_end
-from resnet_fixtures.inference.kernels import TIMEOUT_S, list_counts, machine_key
+from resnet_fixtures.inference.kernels import list_counts, machine_key, run_with_verbose
 from resnet_fixtures.inference.onednn_verbose import Kernel, count_kernels
 from resnet_fixtures.precision import Precision
 from resnet_fixtures.training.order import Order
@@ -95,15 +94,8 @@ def executed_kernels(
 
 
 def _run_step(order: Order, plan: ThreadPlan, environ: Mapping[str, str]) -> bytes:
-    child = subprocess.run(
-        child_command("resnet_fixtures.training.worker"),
-        input=f"{order.to_json()}\n",
-        env={**child_environment(plan, environ), "ONEDNN_VERBOSE": "1"},
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=TIMEOUT_S,
-        check=False,
+    child = run_with_verbose(
+        child_command("resnet_fixtures.training.worker"), f"{order.to_json()}\n", child_environment(plan, environ)
     )
     if child.returncode:
         raise RunError(f"The process that looks for kernels {describe_end(child.returncode, child.stderr)}")

@@ -50,7 +50,14 @@ def find_mpirun(environ: Mapping[str, str] = os.environ, python: str = sys.execu
 
 def read_version(path: str) -> int:
     """Ask an mpirun for its major version."""
-    told = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=VERSION_TIME_S, check=False)
+    command = [path, "--version"]
+    try:
+        told = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=VERSION_TIME_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        reason = "it does not answer" if isinstance(error, subprocess.TimeoutExpired) else error.strerror
+        raise InputError(f"{path} cannot be run ({reason}): pip install 'resnet-fixtures[mpi]'.") from error
     version = re.search(r"\(Open ?(?:MPI|RTE)\) (\d+)\.", told.stdout)
     if version is None:
         raise InputError(f"{path} is not Open MPI's: pip install 'resnet-fixtures[mpi]', or put Open MPI's on PATH.")

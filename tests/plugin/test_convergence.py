@@ -267,3 +267,12 @@ def test_training_without_an_end_has_reached_nothing() -> None:
     assert convergence.has_reached
     convergence.runs[0].record.ended = None
     assert not convergence.has_reached
+
+
+def test_training_beyond_its_last_epoch_is_told(
+    pytester: pytest.Pytester, run_suite: SuiteRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tell_trainings(monkeypatch, partial(tell_convergence, top1s=[]))
+    result = run_suite(*FP32, tests=[TARGET_TEST])
+    result.assert_outcomes(failed=1, deselected=1)
+    result.stdout.fnmatch_lines(["*went on from a checkpoint beyond its last epoch and evaluated nothing: *"])

@@ -61,6 +61,8 @@ def test_removed_and_moved_tests_fail(pytester: pytest.Pytester, gate: ToldGate)
         (SPEED,),
         ("test_user.py::test_speed",),
         ("--deselect", "test_more.py"),
+        ("--ignore", "test_more.py"),
+        ("--ignore-glob", "*more.py"),
     ],
 )
 def test_what_is_left_out_is_not_missing(gate: ToldGate, arguments: tuple[str, ...]) -> None:
@@ -73,6 +75,8 @@ def test_update_keeps_what_is_left_out_and_takes_out_what_is_gone(pytester: pyte
     gate("--gate-update", "-k", "speed").assert_outcomes(passed=1, deselected=5)
     assert len(read_run(gate.baseline)) == 2
     gate("--gate-update", "test_user.py").assert_outcomes(passed=1, deselected=2)
+    assert len(read_run(gate.baseline)) == 2
+    gate("--gate-update", "--ignore", "test_more.py").assert_outcomes(passed=1, deselected=2)
     assert len(read_run(gate.baseline)) == 2
     (pytester.path / "test_more.py").unlink()
     result = gate("--gate-update")

@@ -57,7 +57,7 @@ def test_every_result_field_is_stored(pytester: pytest.Pytester, run_suite: Suit
     assert info["latency_median_s"] == pytest.approx(batch["stats"]["median"])
     assert info["images_per_s"] == pytest.approx(8 / batch["stats"]["median"])
     assert info["thread_plan"]["intra"] == len(info["thread_plan"]["cpus"])
-    assert set(info["versions"]) == {"python", "tensorflow", "numpy", "resnet-fixtures"}
+    assert set(info["versions"]) == {"python", "tensorflow", "keras", "numpy", "resnet-fixtures"}
     assert info["emulated"] is False
     assert info["kernels"]["is_precision_proven"] is True
     junit = (pytester.path / "junit.xml").read_text()

@@ -55,8 +55,8 @@ def test_trial_with_its_steps_given_has_no_limit_of_time(pytester: pytest.Pytest
 
 def test_trial_s_folders_tell_precisions_and_processes_apart(pytester: pytest.Pytester) -> None:
     order = trial(pytester, "--checkpoint=c", "--tensorboard=t", "--data-location=images")
-    assert order.checkpoint == Path("c/trial_fp32_1")
-    assert order.tensorboard == Path("t/trial_fp32_1")
+    assert order.checkpoint == Path("c/trial_fp32_bs16_1")
+    assert order.tensorboard == Path("t/trial_fp32_bs16_1")
     assert order.data_location == FOLDER
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from resnet_fixtures.errors import InputError
-from resnet_fixtures.unique_file import reserve_file
+from resnet_fixtures.unique_file import reserve_file, write_new_file
+from tests.plugin.full_disk import full_disk
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,3 +36,10 @@ def test_folder_that_cannot_be_written_is_the_user_s_error(tmp_path: Path) -> No
     message = r"^--output-dir .*/file/below cannot be written \(Not a directory\): pass a folder that you may write"
     with pytest.raises(InputError, match=message):
         reserve_file(tmp_path / "file" / "below", "run", ".log")
+
+
+def test_file_that_cannot_be_written_leaves_no_name_behind(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be written"), full_disk(10):
+        write_new_file(tmp_path, "run", ".json", bytes(100))
+    assert list(tmp_path.iterdir()) == []
+    assert write_new_file(tmp_path, "run", ".json", b"{}").read_bytes() == b"{}"

@@ -15,6 +15,6 @@ def test_installed_and_absent_distributions() -> None:
 
 def test_result_names_python_and_what_it_depends_on() -> None:
     versions = result_versions()
-    assert list(versions) == ["python", "tensorflow", "numpy", "resnet-fixtures"]
+    assert list(versions) == ["python", "tensorflow", "keras", "numpy", "resnet-fixtures"]
     assert versions["python"] == platform.python_version()
     assert versions["numpy"] == version("numpy")

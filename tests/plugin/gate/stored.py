@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 FACTS: dict[str, Any] = {
     "precision": "int8",
     "mode": "online",
+    "batch_size": 1,
     "data": "dummy",
     "graph_sha256": "ab12",
     "thread_plan": {"cpus": [0, 1], "intra": 2, "inter": 1, "quota": None},

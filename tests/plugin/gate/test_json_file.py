@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import errno
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from resnet_fixtures.errors import InputError
-from resnet_fixtures.gate.json_file import MAX_BYTES, read_json
+from resnet_fixtures.gate.json_file import MAX_BYTES, list_json, read_json
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
 
 @pytest.fixture
@@ -65,3 +67,25 @@ def test_huge_file_is_not_read(path: Path) -> None:
 def test_path_that_the_system_refuses(path: Path) -> None:
     with pytest.raises(InputError, match=r"cannot be read \(File name too long\): pass a file that you may read"):
         read_json(path.with_name("x" * 300))
+
+
+def test_files_are_listed_with_those_of_the_folders_in_it(tmp_path: Path) -> None:
+    for name in ("0002_b.json", "machine/0001_a.json", "machine/deeper/0003_c.json", "machine/0001_a.log"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert list_json(tmp_path) == [tmp_path / "0002_b.json", tmp_path / "machine/0001_a.json"]
+    assert list_json(tmp_path, "0001*.json") == [tmp_path / "machine/0001_a.json"]
+
+
+def test_closed_folder_is_no_empty_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "machine").mkdir()
+    list_folder = Path.iterdir
+
+    def refuse(folder: Path) -> Iterator[Path]:
+        if folder.name == "machine":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return list_folder(folder)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(InputError, match=r"machine cannot be read \(Permission denied\)"):
+        list_json(tmp_path)

@@ -181,3 +181,11 @@ def test_broken_and_foreign_files_are_refused(tmp_path: Path, content: str, reas
     (tmp_path / "0001_x.json").write_text(content)
     with pytest.raises(InputError, match=reason):
         read_history(tmp_path, tmp_path / "none")
+
+
+def test_baseline_s_accuracy_is_of_another_night(tmp_path: Path) -> None:
+    entry = make_accuracy_entry((0, 0, 0, 4, 5))
+    write_run(tmp_path / "gate-baseline.json", {entry.test: entry})
+    write_score(tmp_path, "int8", 38_110)
+    history = read_history(tmp_path, tmp_path)
+    assert [score.correct1 for score in history.newest_scores()] == [38_110]

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from resnet_fixtures.precision import Precision
-from resnet_fixtures.timing.benchmark_adaptor import measure, record
+from resnet_fixtures.timing.benchmark_adaptor import measure, record, result_fields
 from resnet_fixtures.timing.measurement import Measurement, StepBudget, WarmUp, warm_up
 
 if TYPE_CHECKING:
@@ -180,3 +181,11 @@ def test_disabled_real_benchmark_never_passes(suite: pytest.Pytester) -> None:
     outcome = run(suite, "--benchmark-disable")
     assert outcome.parseoutcomes().get("passed") is None
     outcome.stdout.fnmatch_lines(["*RunError: pytest-benchmark is disabled, so nothing would be measured*"])
+
+
+def test_steps_of_several_processes_have_no_interval() -> None:
+    alone = Measurement(8, (0.2,), (0.1, 0.11) * 200)
+    pooled = replace(alone, is_pooled=True)
+    bounds = {"images_per_s_interval", "latency_median_interval_s", "latency_p90_upper_s", "latency_p99_upper_s"}
+    with_values = {name for name, value in result_fields(alone).items() if value is not None}
+    assert with_values - {name for name, value in result_fields(pooled).items() if value is not None} == bounds

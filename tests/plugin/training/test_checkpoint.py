@@ -200,8 +200,13 @@ CHANGES: dict[str, Any] = {
     "evaluation of nothing": {"evaluations": [{**EVALUATIONS[0].__dict__, "images": 0}]},
     "evaluation of text": {"evaluations": [{**EVALUATIONS[0].__dict__, "correct1": "3"}]},
     "evaluation without a field": {"evaluations": [{"epoch": 1}]},
+    "evaluation that is none": {"evaluations": [1]},
+    "more right than there are": {"evaluations": [{**EVALUATIONS[0].__dict__, "correct1": 10**6, "correct5": 10**6}]},
+    "step before the first": {"step": -1},
     "seconds": {"seconds": "soon"},
+    "no seconds": {"seconds": float("nan")},
     "log": {"log": [7]},
+    "log without a key": {"log": [{}]},
 }
 
 

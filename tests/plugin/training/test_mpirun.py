@@ -50,6 +50,14 @@ def test_mpirun_of_another_mpi_is_told_with_the_cure(tmp_path: Path) -> None:
         find_mpirun({"PATH": str(tmp_path)}, "/nowhere/python")
 
 
+@pytest.mark.parametrize("program", ["#!/nowhere/sh\n", "no program"])
+def test_mpirun_that_cannot_be_run_is_told_with_the_cure(tmp_path: Path, program: str) -> None:
+    file = write_mpirun(tmp_path, "")
+    file.write_text(program)
+    with pytest.raises(InputError, match=rf"^{file} cannot be run \(.+\): pip install"):
+        find_mpirun({"PATH": str(tmp_path)}, "/nowhere/python")
+
+
 def test_hosts_that_answer_pass(tmp_path: Path) -> None:
     mpirun = Mpirun(str(write_mpirun(tmp_path, f'echo "$@" >> {tmp_path}/asked')), 5)
     refuse_unreachable_hosts(mpirun, ["a", "b"], {})

@@ -1,0 +1,29 @@
+"""Look at a path that somebody has typed: what the system refuses to look at is not there.
+
+pathlib raises for a folder that may not be searched, and for a name that is too long, up to Python 3.13.
+"""
+
+# ruff: noqa: PTH110, PTH112, PTH113 - they look away as is wanted here
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def exists(path: Path) -> bool:
+    """Tell whether there is anything."""
+    return os.path.exists(path)
+
+
+def is_file(path: Path) -> bool:
+    """Tell whether there is a regular file, or a link to one."""
+    return os.path.isfile(path)
+
+
+def is_folder(path: Path) -> bool:
+    """Tell whether there is a folder, or a link to one."""
+    return os.path.isdir(path)
