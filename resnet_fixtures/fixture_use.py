@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from resnet_fixtures.errors import InputError
+
 if TYPE_CHECKING:
     import pytest
 
@@ -31,6 +33,16 @@ def parameter(item: pytest.Item, name: str) -> Any:
     """Return the value of a test's parameter, None where it has none of this name."""
     callspec = getattr(item, "callspec", None)
     return None if callspec is None else callspec.params.get(name)
+
+
+def parametrized(request: pytest.FixtureRequest) -> Any:
+    """Return the value that a fixture is parametrized with; InputError where a test asks for it while it runs."""
+    if not hasattr(request, "param"):
+        raise InputError(
+            f"{request.fixturename} has no value here, because the test asks for it while it runs or is unittest's: "
+            f"name {request.fixturename} among the test's arguments, or parametrize it."
+        )
+    return request.param
 
 
 def parametrized_by_hand(item: pytest.Item) -> set[str]:

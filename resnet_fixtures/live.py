@@ -16,6 +16,7 @@ class LiveTerminal:
     """Writes past pytest's capture; silent where there is no terminal reporter, as in an xdist worker."""
 
     def __init__(self, config: pytest.Config) -> None:
+        self._config = config
         self._manager = config.pluginmanager
 
     def write(self, line: str) -> None:
@@ -25,6 +26,11 @@ class LiveTerminal:
             with self.uncaptured():
                 reporter.ensure_newline()
                 reporter.write_line(line)
+
+    @property
+    def is_verbose(self) -> bool:
+        """Tell whether -v asks for what else would only be in the logs."""
+        return bool(self._config.getoption("verbose", 0) > 0)  # without pytest's terminal there is no such option
 
     def announce(self, what: str) -> None:
         """Write a line that says what the suite is doing."""

@@ -74,7 +74,8 @@ def add_options(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--batch-size", type=parse_batch_sizes, metavar="N[,N…]",
-        help="batch sizes (default 1,128; accuracy 100; training 16, each process)",
+        help="batch sizes (default 1,128; accuracy 100; each process of a training: trials 16, distributed 8, "
+        "to the target 32, digits 64)",
     )  # fmt: skip
     group.addoption("--accuracy-only", action="store_true", help="run only the accuracy tests")
     group.addoption(

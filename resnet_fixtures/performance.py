@@ -46,7 +46,7 @@ class TimedInference:
         self.benchmark.group = f"{self.graph.precision}-bs{self.batch_size}"
         facts = self._facts()  # the kernels are looked for before anything is timed
         live = LiveTerminal(self.request.config)
-        echo = live.write if self.request.config.option.verbose > 0 else None
+        echo = live.write if live.is_verbose else None
         with open_seed_log(
             self._suite.options.output_dir, self.graph.precision, datetime.now().astimezone(), echo
         ) as log:

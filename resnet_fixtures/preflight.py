@@ -63,7 +63,8 @@ def check_combinations(config: pytest.Config, suite: Suite) -> None:
         raise InputError("--fine-tune and --base-learning-rate both set the learning rate: pass one of them.")
     if suite.options.training.processes_per_socket and suite.options.training.processes is None:
         raise InputError("--mpi-num-processes-per-socket says where processes go: pass --mpi-num-processes N too.")
-    if suite.options.cores_per_instance is not None:
+    is_worker = hasattr(config, "workerinput")  # of xdist, with a share of the cores: it times nothing
+    if suite.options.cores_per_instance is not None and not is_worker:
         instance_plans(suite.topology, suite.plan, suite.options.cores_per_instance)
 
 
@@ -105,7 +106,7 @@ def check_inputs(config: pytest.Config, suite: Suite, items: Sequence[pytest.Ite
 
         suite.split = find_split(suite.options.data_location)
     others = [item for item in items if item not in trials]
-    _check_split_size(suite, max(_batch_sizes(filter(_fills_batches, others)), default=0))
+    check_split_size(suite, max(_batch_sizes(filter(_fills_batches, others)), default=0))
     _check_memory(suite, max(_batch_sizes(items), default=0), suite.graphs.largest_image_size)
     prepare_trainings(config, suite, items)
 
@@ -159,7 +160,8 @@ def _batch_sizes(items: Iterable[pytest.Item]) -> list[int]:
     return [size for size in sizes if isinstance(size, int)]
 
 
-def _check_split_size(suite: Suite, largest: int) -> None:
+def check_split_size(suite: Suite, largest: int) -> None:
+    """Refuse a batch that the data cannot fill."""
     if suite.split is not None and largest > suite.split.images:
         raise InputError(
             f"--data-location {suite.options.data_location} has {suite.split.images} images, "

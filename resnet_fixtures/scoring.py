@@ -78,7 +78,8 @@ class Scoring:
 
     @property
     def _echo(self) -> Callable[[str], None] | None:
-        return LiveTerminal(self.request.config).write if self.request.config.option.verbose > 0 else None
+        live = LiveTerminal(self.request.config)
+        return live.write if live.is_verbose else None
 
     def _facts(self, session: InferenceSession, images: LabelledImages, data: str) -> dict[str, object]:
         return {

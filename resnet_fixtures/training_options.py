@@ -15,6 +15,7 @@ from resnet_fixtures.option_values import (
     parse_numbers,
     parse_positive,
 )
+from resnet_fixtures.training.digits import DIGITS_RECIPE
 from resnet_fixtures.training.recipe import FINE_TUNE_LEARNING_RATE, Augmentation, Recipe
 
 if TYPE_CHECKING:
@@ -71,22 +72,31 @@ class TrainingOptions:
 
 def add_training_options(group: pytest.OptionGroup) -> None:
     """Register the options; their names follow the flags of the launcher and of MLPerf's reference."""
-    default = Recipe()
     for field, parse in RECIPE_OPTIONS.items():
-        value = getattr(default, field)
-        shown = ",".join(f"{one:g}" for one in value) if isinstance(value, tuple) else f"{value:g}"
-        kind = "N[,N…]" if isinstance(value, tuple) else "N"
-        text = f"training: {RECIPE_HELP[field]} (default {shown})"
+        kind = "N[,N…]" if isinstance(getattr(Recipe(), field), tuple) else "N"
+        text = f"training: {RECIPE_HELP[field]} ({_defaults(field)})"
         group.addoption(f"--{field.replace('_', '-')}", type=parse, metavar=kind, help=text)
     group.addoption(
         "--augmentation", type=parse_augmentation, metavar="KIND",
-        help=f"training: {_augmentations()} (default {default.augmentation.value})",
+        help=f"training: {_augmentations()} ({_defaults('augmentation')})",
     )  # fmt: skip
     group.addoption(
         "--fine-tune", action="store_true", help=f"training: a --base-learning-rate of {FINE_TUNE_LEARNING_RATE}"
     )
     _add_run_options(group)
     _add_mpi_options(group)
+
+
+def _defaults(field: str) -> str:
+    """Say what a recipe has where the user says nothing, and what the digits' has where that is something else."""
+    default, digits = (_show(getattr(recipe, field)) for recipe in (Recipe(), DIGITS_RECIPE))
+    return f"default {default}" if digits == default else f"default {default}; digits {digits}"
+
+
+def _show(value: float | tuple[float, ...] | Augmentation) -> str:
+    if isinstance(value, Augmentation):
+        return value.value
+    return ",".join(f"{one:g}" for one in value) if isinstance(value, tuple) else f"{value:g}"
 
 
 def parse_augmentation(text: str) -> Augmentation:

@@ -47,7 +47,7 @@ def run_training(request: pytest.FixtureRequest, order: Order, layout: Layout, t
     """Train to the order's end; RunError for a rank that died, InputError for an order that was refused."""
     suite: Suite = request.config.stash[SUITE]
     live = LiveTerminal(request.config)
-    is_verbose = request.config.option.verbose > 0
+    is_verbose = live.is_verbose
     record = TrainingRecord(keeps_steps=order.train_steps is not None)
     with ExitStack() as stack:
         log = stack.enter_context(

@@ -22,8 +22,10 @@ from resnet_fixtures.data.preprocess import Preprocessing
 from resnet_fixtures.errors import InputError
 from resnet_fixtures.graph.edit import EditableGraph
 from resnet_fixtures.graph.fold import fold_for_inference
-from resnet_fixtures.graph.frozen import check_content
+from resnet_fixtures.graph.frozen import WrongPrecisionError, check_content
 from resnet_fixtures.graph.parse import read_graph_file
+from resnet_fixtures.output_folder import check_folder
+from resnet_fixtures.paths import is_folder
 from resnet_fixtures.precision import Precision
 from resnet_fixtures.refusing_parser import RefusingParser
 
@@ -125,7 +127,13 @@ def _make_parser() -> RefusingParser:
 
 def quantize_file(in_graph: Path, data_location: Path, out: Path, images: int) -> str:
     """Quantize a graph file with the first `images` of a data location, and say what was done."""
-    graph_def, interface = check_content(read_graph_file(in_graph), Precision.FP32, str(in_graph))
+    if is_folder(out):
+        raise InputError(f"--out {out} is a folder: name the file to write.")
+    check_folder("--out", out.parent)
+    try:
+        graph_def, interface = check_content(read_graph_file(in_graph), Precision.FP32, str(in_graph))
+    except WrongPrecisionError as error:
+        raise InputError(f"--in-graph {in_graph} computes in {error.found}: pass an fp32 graph.") from error
     split = _find_calibration_split(data_location)
     if not 0 < images <= split.images:
         there = f"the {split.images} images of {split.name} in {data_location}"

@@ -34,10 +34,13 @@ def accuracy_lines(results: Sequence[Result]) -> list[str]:
 
 
 def paired_lines(results: Sequence[Result]) -> list[str]:
-    """Say for each two precisions that scored the same images whether they really differ."""
+    """Say for each two precisions that scored the same images whether they really differ, once for all batch sizes."""
+    first: dict[tuple[str, str], Result] = {}
+    for result in results:
+        first.setdefault((result["images_digest"], result["precision"]), result)
     return [
         paired_sentence(str(a["precision"]), str(b["precision"]), compare_paired(unpack_hits(a), unpack_hits(b)))
-        for a, b in combinations(results, 2)
+        for a, b in combinations(first.values(), 2)
         if a["images_digest"] == b["images_digest"] and a["precision"] != b["precision"]
     ]
 

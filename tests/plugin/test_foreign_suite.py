@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from resnet_fixtures.fixtures import graphs, images, machine, runs
-from tests.plugin.conftest import QUICK, SUITE_CLASSES, SUITE_SIDE
+from tests.plugin.conftest import QUICK, SUITE_CLASSES, SUITE_SIDE, TESTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -124,6 +124,67 @@ def test_image_batch_is_never_smaller_than_asked_for(
     result = run_suite(f"--in-graph={fp32_file}", f"--data-location={location}", "--batch-size=8", "-m", "fp32")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: --data-location * has 4 images, less than a batch of 8: *"])
+
+
+MADE_UP_SIZE = """
+import pytest
+
+@pytest.fixture
+def batch_size():
+    return 5
+
+@pytest.mark.parametrize("precision", ["fp32"])
+def test_made_up(image_batch, precision, batch_size):
+    raise AssertionError
+"""
+
+
+def test_size_that_is_made_up_while_the_test_runs_is_refused(
+    pytester: pytest.Pytester, run_suite: SuiteRunner, write_validation: SplitWriter, fp32_file: Path
+) -> None:
+    pytester.makepyfile(MADE_UP_SIZE)
+    location = write_validation([1, 2, 3, 4])
+    result = run_suite(f"--in-graph=fp32={fp32_file}", f"--data-location={location}")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([f"--data-location {location} has 4 images, less than a batch of 5: *"])
+
+
+OTHER_WAYS = """
+import pytest
+
+def pytest_generate_tests(metafunc):
+    if metafunc.function is test_by_hook:
+        metafunc.parametrize("precision", ["int8"], indirect=True)
+        metafunc.parametrize("batch_size", [3], indirect=True)
+
+def test_by_hook(precision, batch_size):
+    assert (precision.value, batch_size) == ("int8", 3)
+
+@pytest.mark.parametrize("precision", [])
+def test_of_none(precision, frozen_graph):
+    raise AssertionError
+
+@pytest.mark.skip
+@pytest.mark.parametrize("precision", ["fp16"])
+def test_of_another(precision, frozen_graph):
+    raise AssertionError
+
+def test_late(request):
+    request.getfixturevalue("precision")
+"""
+
+
+def test_parametrized_by_a_hook_by_nothing_and_too_late(pytester: pytest.Pytester, run_suite: SuiteRunner) -> None:
+    pytester.makepyfile(OTHER_WAYS)
+    result = run_suite()
+    result.assert_outcomes(passed=1, skipped=2, failed=1)
+    result.stdout.fnmatch_lines(["precision has no value here, because the test asks for it while it runs *"])
+
+
+def test_timing_without_pytest_s_terminal(run_suite: SuiteRunner, fp32_file: Path) -> None:
+    arguments = ("-p", "no:terminal", "--junit-xml=junit.xml", "-m", "fp32", "--batch-size=1", *QUICK)
+    result = run_suite(f"--in-graph=fp32={fp32_file}", *arguments, tests=[TESTS / "perf"])
+    assert result.ret == pytest.ExitCode.OK
 
 
 def test_fixture_that_is_asked_for_late_pins_the_process(pytester: pytest.Pytester, run_suite: SuiteRunner) -> None:

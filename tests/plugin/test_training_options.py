@@ -94,10 +94,12 @@ def test_help_names_the_recipe_s_own_defaults() -> None:
     for field in RECIPE_OPTIONS:
         value = getattr(Recipe(), field)
         shown = ",".join(f"{one:g}" for one in value) if isinstance(value, tuple) else f"{value:g}"
-        assert helps[f"--{field.replace('_', '-')}"].endswith(f"(default {shown})")
-    assert helps["--base-learning-rate"].endswith("(default 0.128)")
-    assert helps["--drop-epochs"].endswith("(default 30,60,80,90)")
-    assert helps["--augmentation"].endswith("'crop and flip', 'shift' or 'none' (default crop and flip)")
+        assert f"(default {shown}" in helps[f"--{field.replace('_', '-')}"]
+    assert helps["--weight-decay"].endswith("(default 0.0001)")
+    assert helps["--base-learning-rate"].endswith("(default 0.128; digits 0.4)")
+    assert helps["--drop-epochs"].endswith("(default 30,60,80,90; digits 6,7,8)")
+    kinds = "'crop and flip', 'shift' or 'none' (default crop and flip; digits shift)"
+    assert helps["--augmentation"].endswith(kinds)
 
 
 def test_augmentation() -> None:

@@ -50,6 +50,14 @@ def test_precisions_are_scored_side_by_side_and_timing_is_skipped(
         assert not set(plans[0]["cpus"]) & set(plans[1]["cpus"])
 
 
+@pytest.mark.skipif(CORES < 2, reason="one core is no more than a worker's share")
+def test_instances_larger_than_a_worker_s_share_are_no_matter_of_workers(
+    pytester: pytest.Pytester, run_suite: SuiteRunner
+) -> None:
+    pytester.makepyfile("def test_it():\n    pass\n")
+    run_suite("-n", "2", "--numa-cores-per-instance=2").assert_outcomes(passed=1)
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

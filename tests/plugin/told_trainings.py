@@ -105,7 +105,7 @@ def tell_convergence(
     log.start_run()
     log.describe(*images)
     events: list[Event] = [Begun(0, len(top1s), 1, 9)]
-    reached = False
+    reached, epoch = False, 0
     for top1 in top1s:
         epoch = len(events) * order.epochs_between_evals
         for one in range(epoch - order.epochs_between_evals + 1, epoch + 1):

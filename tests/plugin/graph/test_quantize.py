@@ -133,7 +133,12 @@ def test_a_missing_graph(refusal: Refusal, tmp_path: Path) -> None:
 
 def test_a_graph_that_is_int8_already(refusal: Refusal, int8_graph: GraphDef, write: GraphWriter) -> None:
     refusal.in_graph = write(int8_graph)
-    assert "computes in int8, not in fp32" in refusal()
+    assert f"--in-graph {refusal.in_graph} computes in int8: pass an fp32 graph." in refusal()
+
+
+def test_a_folder_to_write_to(refusal: Refusal, tmp_path: Path) -> None:
+    refusal.out = tmp_path / "folder"
+    assert f"--out {tmp_path} is a folder: name the file to write." in refusal("--out", str(tmp_path))
 
 
 def test_a_location_without_images(refusal: Refusal) -> None:
@@ -184,7 +189,7 @@ def test_a_number_that_is_none(refusal: Refusal) -> None:
 def test_an_output_that_cannot_be_written(
     refusal: Refusal, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, int8_graph: GraphDef
 ) -> None:
-    monkeypatch.setattr(module, "quantize", lambda *_: int8_graph)
+    monkeypatch.setattr(module, "quantize", lambda *_: pytest.fail("refused too late"))
     write_split(data, "train", 2)
     refusal.out = tmp_path / "graph.pb" / "int8.pb"  # below a file
-    assert f"{refusal.out} cannot be written" in refusal("--images", "2")
+    assert f"{tmp_path}/graph.pb is no folder: pass a folder that you may write to" in refusal("--images", "2")

@@ -68,6 +68,11 @@ def test_each_pair_of_precisions_over_the_same_images() -> None:
     assert line.startswith("int8 and fp32 differ on 8 images: 8 right with int8 alone, 0 with fp32 alone; ")
 
 
+def test_pair_is_told_once_whatever_the_batch_sizes() -> None:
+    a, b, again = score("int8", [True, False]), score("fp32", [True, True]), score("int8", [True, True])
+    assert paired_lines([a, b, again, b]) == paired_lines([a, b])
+
+
 def test_one_precision_twice_is_no_pair() -> None:
     assert paired_lines([score("int8", [True, False]), score("int8", [False, True])]) == []
 
