@@ -187,7 +187,7 @@ def test_a_number_that_is_none(refusal: Refusal) -> None:
 
 
 def test_an_output_that_cannot_be_written(
-    refusal: Refusal, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, int8_graph: GraphDef
+    refusal: Refusal, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "quantize", lambda *_: pytest.fail("refused too late"))
     write_split(data, "train", 2)
