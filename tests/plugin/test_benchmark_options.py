@@ -57,7 +57,7 @@ def test_autosave_and_compare(pytester: pytest.Pytester, time_online: SuiteRunne
 
 
 @pytest.fixture
-def compare_apart(fp32_file: Path, tmp_path: Path, cache_home: Path) -> Comparison:
+def compare_apart(fp32_file: Path, tmp_path: Path, cache_home: Path, warm_children: None) -> Comparison:
     """Run the fp32 online test in a process of its own, with this project's own settings, and compare."""
     settings = ("-c", str(TESTS.parent / "pytest.ini"), f"--rootdir={TESTS.parent}", "-p", "no:cacheprovider")
     selection = (f"--in-graph=fp32={fp32_file}", "-m", "fp32", "--batch-size=1", "--benchmark-only", *QUICK, str(PERF))

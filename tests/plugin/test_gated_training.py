@@ -86,7 +86,7 @@ def test_trial_is_run_again_until_it_is_decided(
 
 def test_trials_that_are_repeated_begin_anew(run_suite: SuiteRunner, told: Told) -> None:
     run_suite("--gate-update", *ALONE, "--checkpoint=saved", tests=[TRIAL_TEST])
-    assert told.orders[0].checkpoint == Path("saved") / "trial_fp32_1"
+    assert told.orders[0].checkpoint == Path("saved") / "trial_fp32_bs16_1"
     assert {order.checkpoint for order in told.orders[1:]} == {None}
 
 

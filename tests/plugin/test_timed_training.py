@@ -158,9 +158,9 @@ def test_real_trial_learns(pytester: pytest.Pytester, run_suite: SuiteRunner, mo
     fields = json.loads(file.read_text())
     assert fields["loss_last"] < fields["loss_first"]
     assert (fields["steps"], fields["warmup_steps"]) == (44, 4)
-    assert Path(fields["checkpoint"]) == Path("saved/trial_fp32_1/step-0000000048.safetensors")
+    assert Path(fields["checkpoint"]) == Path("saved/trial_fp32_bs16_1/step-0000000048.safetensors")
     assert (pytester.path / fields["checkpoint"]).exists()
-    assert list((pytester.path / "board" / "trial_fp32_1").glob("events*"))
+    assert list((pytester.path / "board" / "trial_fp32_bs16_1").glob("events*"))
     log = (pytester.path / fields["log"]).read_text()
     assert [line.split(" (")[0].rpartition(" ")[2] for line in log.splitlines()[:3]] == ["0", "16", "32"]
 

@@ -181,7 +181,7 @@ def test_more_hosts_than_processes(run_suite: SuiteRunner, monkeypatch: pytest.M
 
 
 def test_truncated_checkpoint(run_suite: SuiteRunner, tmp_path: Path) -> None:
-    path = save(tmp_path / "trial_fp32_1")
+    path = save(tmp_path / "trial_fp32_bs16_1")
     path.write_bytes(path.read_bytes()[:-5])
     result = run_suite(f"--checkpoint={tmp_path}", *TRIAL, tests=[TRAINING])
     refuses(result, f"{path} is damaged or no checkpoint of this suite (*): delete it, or pass another --checkpoint.")
@@ -198,7 +198,7 @@ def test_truncated_checkpoint(run_suite: SuiteRunner, tmp_path: Path) -> None:
 def test_checkpoint_of_another_training(
     run_suite: SuiteRunner, tmp_path: Path, recipe: Recipe, data: str, difference: str
 ) -> None:
-    path = save(tmp_path / "trial_fp32_1", recipe, data)
+    path = save(tmp_path / "trial_fp32_bs16_1", recipe, data)
     result = run_suite(f"--checkpoint={tmp_path}", *TRIAL, tests=[TRAINING])
     refuses(result, f"{path} belongs to another training ({difference}): pass what that one was given, or another *.")
 
@@ -212,10 +212,11 @@ def test_checkpoint_of_each_run_on_the_digits_is_looked_at(run_suite: SuiteRunne
 
 def test_checkpoint_in_use(run_suite: SuiteRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(CheckpointFolder.__init__, "__defaults__", (0.1,))
-    with CheckpointFolder(tmp_path / "trial_fp32_1"):
+    with CheckpointFolder(tmp_path / "trial_fp32_bs16_1"):
         result = run_suite(f"--checkpoint={tmp_path}", *TRIAL, tests=[TRAINING])
     refuses(
-        result, f"{tmp_path}/trial_fp32_1 is in use by another training: wait for it, or pass another --checkpoint."
+        result,
+        f"{tmp_path}/trial_fp32_bs16_1 is in use by another training: wait for it, or pass another --checkpoint.",
     )
 
 

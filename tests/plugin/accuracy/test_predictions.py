@@ -95,7 +95,7 @@ def test_failed_write_leaves_nothing_behind(
     def fail(path: Path, content: bytes) -> None:
         raise InputError(f"{path} cannot be written (No space left on device): {len(content)} bytes")
 
-    monkeypatch.setattr("resnet_fixtures.accuracy.predictions.write_atomically", fail)
+    monkeypatch.setattr("resnet_fixtures.unique_file.write_atomically", fail)
     with pytest.raises(InputError, match="No space left on device"):
         write_results_file(tmp_path, Precision.INT8, NOW, make_predictions([0]))
     assert not list(tmp_path.iterdir())
