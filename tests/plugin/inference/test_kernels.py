@@ -2,14 +2,15 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from resnet_fixtures.errors import InputError
+from resnet_fixtures.errors import InputError, RunError
 from resnet_fixtures.hardware.isa import Isa, read_isa
 from resnet_fixtures.hardware.thread_plan import ThreadPlan
-from resnet_fixtures.inference.kernels import TOGETHER, KernelProof, executed_kernels
+from resnet_fixtures.inference.kernels import TOGETHER, KernelProof, executed_kernels, run_with_verbose
 from resnet_fixtures.inference.onednn_verbose import Kernel
 from resnet_fixtures.precision import Precision
 
@@ -172,3 +173,9 @@ def test_bf16_that_cannot_run_is_an_input_error_and_not_cached(tiny_bf16_graph: 
     with pytest.raises(InputError, match=r"bf16\.pb does not run on TensorFlow"):
         executed_kernels(tiny_bf16_graph, Precision.BF16, 1, PLAN, environ, tmp_path)
     assert not list(tmp_path.glob("*.json"))
+
+
+def test_a_process_that_hangs_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("resnet_fixtures.inference.kernels.TIMEOUT_S", 0.1)
+    with pytest.raises(RunError, match=r"^The process that looks for kernels was not done after 0\.1 s\.$"):
+        run_with_verbose([sys.executable, "-c", "import time; time.sleep(60)"], "", os.environ)
