@@ -52,6 +52,11 @@ def parametrized_by_hand(item: pytest.Item) -> set[str]:
     return {name.strip() for names in lists for name in names}
 
 
+def parametrized_by_hooks(metafunc: pytest.Metafunc) -> set[str]:
+    """Return the names that somebody's `pytest_generate_tests` gave values to; pytest has no public way to them."""
+    return {name for call in getattr(metafunc, "_calls", ()) for name in call.params}
+
+
 def _definitions(item: pytest.Item) -> Any:
     """Return the fixture definitions of a test by name, the nearest last; pytest has no public way to them."""
     return getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})

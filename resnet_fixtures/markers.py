@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from resnet_fixtures.distribution import spread
-from resnet_fixtures.fixture_use import is_ours, parameter, parametrized_by_hand, uses
+from resnet_fixtures.fixture_use import is_ours, parameter, parametrized_by_hand, parametrized_by_hooks, uses
 from resnet_fixtures.gate_options import GateMode
 from resnet_fixtures.precision import Precision
 from resnet_fixtures.suite import SUITE, Suite, is_distributed
@@ -56,8 +56,7 @@ def register_markers(config: pytest.Config) -> None:
 def parametrize(metafunc: pytest.Metafunc) -> None:
     """Give a test that uses `precision` all three, and one that uses `batch_size` those of its kind."""
     item = metafunc.definition
-    by_hook = {name for call in metafunc._calls for name in call.params}  # by somebody's pytest_generate_tests
-    by_hand = parametrized_by_hand(item) | by_hook
+    by_hand = parametrized_by_hand(item) | parametrized_by_hooks(metafunc)
     if uses(item, "precision") and "precision" not in by_hand:
         metafunc.parametrize("precision", _precisions(item), ids=str, indirect=True)
     if uses(item, "batch_size") and "batch_size" not in by_hand:
@@ -213,11 +212,10 @@ def _check_mode(item: pytest.Item) -> None:
 
 
 def _check_precision(item: pytest.Item) -> None:
-    if item.get_closest_marker("skip"):  # as pytest marks a test whose parameters are an empty list
-        return
     is_training = any(uses(item, name) for name in TRAINING_FIXTURES)
     possible = TRAINED_PRECISIONS if is_training else tuple(Precision)
     by_hand = (is_training or uses(item, "frozen_graph")) and "precision" in parametrized_by_hand(item)
-    if by_hand and precision_of(item) not in possible:
+    # A test whose parameters are an empty list has pytest's own mark to skip it.
+    if by_hand and precision_of(item) not in possible and not item.get_closest_marker("skip"):
         names = ", ".join(map(str, possible))
         raise pytest.UsageError(f"{item.nodeid}: its precision is none: parametrize it with some of {names}.")

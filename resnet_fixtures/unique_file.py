@@ -28,7 +28,10 @@ def reserve_file(folder: Path, stem: str, suffix: str) -> Path:
 
 
 def write_new_file(folder: Path, stem: str, suffix: str, content: bytes) -> Path:
-    """Write under the first free name, where it appears complete; InputErrors as of `reserve_file`, and a full disk."""
+    """Write under the first free name; InputErrors as of `reserve_file`, and a full disk, which leaves nothing behind.
+
+    Readers see an empty file or the whole one: a process that is killed in between leaves the name alone.
+    """
     path = reserve_file(folder, stem, suffix)
     try:
         write_atomically(path, content)

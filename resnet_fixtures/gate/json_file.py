@@ -36,7 +36,8 @@ def list_json(folder: Path, pattern: str = "*.json") -> list[Path]:
     """List the files with such a name, in order, of a folder and of the folders in it; InputError for a closed one."""
     with refusing(folder):
         entries = list(folder.iterdir())
-    for inner in [entry for entry in entries if entry.is_dir()]:
+        folders = [entry for entry in entries if entry.is_dir()]
+    for inner in folders:
         with refusing(inner):
             entries.extend(inner.iterdir())
     return sorted(entry for entry in entries if fnmatch(entry.name, pattern))

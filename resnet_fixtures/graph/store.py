@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from resnet_fixtures.errors import InputError
@@ -50,7 +51,8 @@ class GraphStore:
             return self._load(path, precision)
         except InputError:
             self._announce(f"{path} is damaged, and is built again")
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # of a cache that may not be written; the error that led here comes again then
+                path.unlink()
             return self._load(self.embedded_file(precision), precision)
 
     def _load(self, path: Path, precision: Precision) -> FrozenGraph:
