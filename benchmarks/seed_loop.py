@@ -4,8 +4,9 @@ The plain loop is eval_image_classifier_inference.py's: `optimize_for_inference`
 second one, with its own 32 and 14 threads, that draws new random images before every step; the step itself is
 `session.run` with a feed dictionary. Each is a process of its own that stays, on the cores of the plan; they take turns
 (contestants.py). The printed figures are ratios of the medians of the turns, by the wall clock, drawing included: of
-our prepared call on all cores, as the suite times it, and of `--numa-cores-per-instance 1`, a process for each core,
-which answers more images in all and each of them later.
+our prepared call on all cores, as the suite times it; of the same under `--cpu-dma-latency 0`, where the kernel allows
+it (root, as a rule); and of `--numa-cores-per-instance 1`, a process for each core, which answers more images in all
+and each of them later.
 
     python -m benchmarks.seed_loop
 """
@@ -21,11 +22,13 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.contestants import alternate, repeat, serve
 from resnet_fixtures.data.dummy import dummy_images
+from resnet_fixtures.errors import InputError
 from resnet_fixtures.graph.embedded import embedded_graph_file
 from resnet_fixtures.graph.freeze import INPUT_NAME, OUTPUT_NAME
 from resnet_fixtures.graph.frozen import load_frozen_graph
 from resnet_fixtures.graph.parse import parse_graph
 from resnet_fixtures.graph.quantize import run_compressor
+from resnet_fixtures.hardware.cpu_latency import cpu_latency_limit
 from resnet_fixtures.hardware.library_environment import inference_library_environment, library_environment
 from resnet_fixtures.hardware.pinning import pin
 from resnet_fixtures.hardware.thread_plan import ThreadPlan, instance_plans, make_thread_plan
@@ -38,14 +41,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ROUNDS, STEPS = 20, 20
-OURS, INSTANCES, SEED_LOOP = "ours", "ours with a process for each core", "the seed's loop"
+OURS, AWAKE, INSTANCES = "ours", "ours on cores that stay awake", "ours with a process for each core"
+SEED_LOOP = "the seed's loop"
 
 
 def main() -> None:
     """Print one line for each precision that was asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("precisions", nargs="*", type=Precision, default=[Precision.FP32, Precision.INT8])
-    parser.add_argument("--contestant", choices=[OURS, INSTANCES, SEED_LOOP], help=argparse.SUPPRESS)
+    parser.add_argument("--contestant", choices=[OURS, AWAKE, INSTANCES, SEED_LOOP], help=argparse.SUPPRESS)
     options = parser.parse_args()
     for precision in options.precisions:
         if options.contestant:
@@ -57,17 +61,25 @@ def main() -> None:
 def compare(precision: Precision) -> str:
     """Let all take turns and say how much faster than the loop ours are."""
     embedded_graph_file(precision, print)
-    names = (OURS, INSTANCES, SEED_LOOP)
+    names = [OURS, *([AWAKE] if may_keep_awake() else []), INSTANCES, SEED_LOOP]
     commands = {
         name: [sys.executable, "-m", "benchmarks.seed_loop", str(precision), "--contestant", name] for name in names
     }
     images_per_s = {name: 1 / statistics.median(turns) for name, turns in alternate(commands, ROUNDS).items()}
-    ratios = [f"{images_per_s[name] / images_per_s[SEED_LOOP]:.2f} times {SEED_LOOP}" for name in names[:-1]]
-    said = [f"{name} {images_per_s[name]:.1f} images/s" for name in names]
-    return (
-        f"{precision}: {said[2]}; {said[0]}, {ratios[0]}; {said[1]}, {ratios[1]} "
-        f"({ROUNDS} rounds of {STEPS} steps each, in turns, medians)"
-    )
+    loop = images_per_s.pop(SEED_LOOP)
+    said = [f"{name} {rate:.1f}, {rate / loop:.2f} times the loop" for name, rate in images_per_s.items()]
+    counts = f"{ROUNDS} rounds of {STEPS} steps each, in turns, medians"
+    return f"{precision}, images/s: {SEED_LOOP} {loop:.1f}; {'; '.join(said)} ({counts})"
+
+
+def may_keep_awake() -> bool:
+    """Tell whether the kernel takes the request of --cpu-dma-latency, and say so if not."""
+    try:
+        with cpu_latency_limit(0):
+            return True
+    except InputError as error:
+        print(f"without {AWAKE}: {error}", file=sys.stderr)
+        return False
 
 
 def compete(name: str, precision: Precision) -> None:
@@ -78,8 +90,14 @@ def compete(name: str, precision: Precision) -> None:
         with Instances(embedded_graph_file(precision, print), precision, plans, batch_size=1) as instances:
             serve(partial(run_instances, instances), STEPS * len(plans))
     else:
-        step = make_own_step(precision) if name == OURS else make_seed_loop_step(precision)
-        serve(repeat(step, STEPS), STEPS)
+        step = make_seed_loop_step(precision) if name == SEED_LOOP else make_own_step(precision)
+        serve(partial(run_awake, step) if name == AWAKE else repeat(step, STEPS), STEPS)
+
+
+def run_awake(step: Callable[[], object]) -> None:
+    """Run a turn's steps on cores that stay awake so long."""
+    with cpu_latency_limit(0):
+        repeat(step, STEPS)()
 
 
 def run_instances(instances: Instances) -> None:

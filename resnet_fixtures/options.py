@@ -45,6 +45,7 @@ class Options:
     steps: int | None
     threads: ThreadRequest
     cores_per_instance: int | Literal["socket"] | None
+    cpu_dma_latency_us: int | None
     accuracy_only: bool
     accuracy_tolerance: float
     resume: bool
@@ -135,6 +136,10 @@ def _add_thread_options(group: pytest.OptionGroup) -> None:
         group.addoption(
             f"--{pool}", type=parse_positive, metavar="N", help="threads of this pool (default: from the cores)"
         )
+    group.addoption(
+        "--cpu-dma-latency", type=parse_count, metavar="MICROSECONDS",
+        help="keep cores out of sleep states that take longer to leave, 0 keeps them awake (Linux, as root)",
+    )  # fmt: skip
 
 
 def read_options(config: pytest.Config) -> Options:
@@ -155,6 +160,7 @@ def read_options(config: pytest.Config) -> Options:
             data_num_inter_threads=get("--data-num-inter-threads"),
         ),
         cores_per_instance=get("--numa-cores-per-instance"),
+        cpu_dma_latency_us=get("--cpu-dma-latency"),
         accuracy_only=get("--accuracy-only"),
         accuracy_tolerance=get("--accuracy-tolerance"),
         resume=get("--resume"),

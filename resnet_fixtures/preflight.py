@@ -11,6 +11,7 @@ import pytest
 
 from resnet_fixtures.errors import InputError
 from resnet_fixtures.fixture_use import ROOT, is_ours, parameter, uses
+from resnet_fixtures.hardware.cpu_latency import cpu_latency_limit
 from resnet_fixtures.hardware.facts import machine_facts
 from resnet_fixtures.hardware.library_environment import inference_library_environment
 from resnet_fixtures.hardware.pinning import pinned, with_environment
@@ -89,6 +90,8 @@ def make_ready(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
     if suite.graphs is None:
         config.stash[CLEANUP].enter_context(with_environment(inference_library_environment(suite.plan, os.environ)))
         config.stash[CLEANUP].enter_context(pinned(suite.plan.cpus))
+        if suite.options.cpu_dma_latency_us is not None:
+            config.stash[CLEANUP].enter_context(cpu_latency_limit(suite.options.cpu_dma_latency_us))
         check_inputs(config, suite, runnable(items))
         skip_impossible(suite, runnable(items))
 

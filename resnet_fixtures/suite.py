@@ -57,7 +57,9 @@ def describe(suite: Suite) -> str:
     """Return the line of the header: CPUs and pools, instruction set, and what the CPU only emulates."""
     emulated = [str(precision) for precision in Precision if not suite.isa.is_native(precision)]
     note = f" ({' and '.join(emulated)} emulated)" if emulated else ""
-    return f"resnet_fixtures: {suite.plan.describe()}, {suite.isa.name}{note}"
+    limit_us = suite.options.cpu_dma_latency_us
+    awake = "" if limit_us is None else f", cores wake up within {limit_us} us"
+    return f"resnet_fixtures: {suite.plan.describe()}, {suite.isa.name}{note}{awake}"
 
 
 def is_distributed(config: pytest.Config) -> bool:

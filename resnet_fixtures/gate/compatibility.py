@@ -27,6 +27,7 @@ COMPARED = (
     ("CPU quota", ("thread_plan", "quota")),
     ("intra-op threads", ("thread_plan", "intra")),
     ("inter-op threads", ("thread_plan", "inter")),
+    ("limit of --cpu-dma-latency", ("machine", "cpu_dma_latency_us")),
     ("number of processes", ("processes",)),
     ("threads of a process", ("rank_threads",)),
     ("top-1 to reach", ("target",)),

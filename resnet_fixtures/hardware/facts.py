@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resnet_fixtures.hardware.cgroup import read_cgroup_limits
+from resnet_fixtures.hardware.cpu_latency import read_cpu_latency_limit
 from resnet_fixtures.hardware.cpu_list import format_cpu_list
 from resnet_fixtures.hardware.kernel_file import CPUS, read_number, read_text
 
@@ -36,6 +37,7 @@ def machine_facts(topology: Topology, isa: Isa, root: Path = Path("/")) -> dict[
         "governor": _read_governor(topology, root),
         "turbo": _read_turbo(root),
         "idle_states": _read_idle_states(topology, root),
+        "cpu_dma_latency_us": read_cpu_latency_limit(root),
     }
 
 

@@ -17,7 +17,7 @@ OURS = ("precision", "batch_size", "images_per_s", "latency_median_s")
 MAX_QUANTILES = 200  # as fine as a figure shows
 SHOWN_FACTS = (
     "cpu_model", "isa", "cpus", "cores", "smt", "sockets", "numa_nodes", "quota", "memory", "kernel", "governor",
-    "turbo", "idle_states",
+    "turbo", "idle_states", "cpu_dma_latency_us",
 )  # fmt: skip
 
 

@@ -30,6 +30,7 @@ def test_defaults_leave_the_choice_to_the_suite(pytester: pytest.Pytester) -> No
     assert options.budget == StepBudget(warmup_steps=10, steps=50, max_time_s=60.0)
     assert set(options.threads.counts()) == set()
     assert options.cores_per_instance is None
+    assert options.cpu_dma_latency_us is None
     assert options.accuracy_tolerance == 0.0005
     assert options.output_dir == Path("results")
     assert (options.accuracy_only, options.resume, options.output_results) == (False, False, False)
@@ -41,7 +42,7 @@ def test_flags_are_the_seed_s(pytester: pytest.Pytester) -> None:
         "--warmup-steps=3", "--steps=20", "--max-time=1.5", "--socket-id=0", "--num-cores=1", "--num-intra-threads=1",
         "--num-inter-threads=1", "--data-num-intra-threads=1", "--data-num-inter-threads=1", "--accuracy-only",
         "--numa-cores-per-instance=socket", "--accuracy-tolerance=0.01", "--resume", "--output-dir=o",
-        "--output-results",
+        "--output-results", "--cpu-dma-latency=0",
     )  # fmt: skip
     assert options.in_graphs == (GraphChoice(Path("a.pb"), Precision.INT8), GraphChoice(Path("b.pb"), None))
     assert options.data_location == Path("images")
@@ -51,6 +52,7 @@ def test_flags_are_the_seed_s(pytester: pytest.Pytester) -> None:
     assert set(options.threads.counts().values()) == {1}
     assert len(options.threads.counts()) == 5
     assert options.cores_per_instance == "socket"
+    assert options.cpu_dma_latency_us == 0
     assert options.accuracy_tolerance == 0.01
     assert options.output_dir == Path("o")
     assert options.accuracy_only
@@ -137,5 +139,5 @@ def test_every_option_has_help() -> None:
     parser = pytest.Parser(_ispytest=True)
     add_options(parser)
     options = [option for group in parser._groups for option in group.options]
-    assert len(options) == 47
+    assert len(options) == 48
     assert all(option.attrs()["help"] for option in options)

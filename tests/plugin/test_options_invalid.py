@@ -24,6 +24,7 @@ TEST = "def test_nothing():\n    raise AssertionError('a test ran')\n"
         (("--max-time", "nan"), "argument --max-time: nan is no positive number of seconds; pass one such as 60"),
         (("--num-cores", "0"), "argument --num-cores: 0 is not positive; *"),
         (("--num-intra-threads", "many"), "argument --num-intra-threads: 'many' is not a whole number; *"),
+        (("--cpu-dma-latency", "-1"), "argument --cpu-dma-latency: -1 is negative; *"),
         (("--socket-id", "-1"), "argument --socket-id: -1 is negative; *"),
         (("--numa-cores-per-instance", "node"), "argument --numa-cores-per-instance: 'node' is not a whole number; *"),
         (("--accuracy-tolerance", "5"), "argument --accuracy-tolerance: 5 is not between 0 and 1; *"),

@@ -19,9 +19,9 @@ PLAN = ThreadPlan((0, 1), intra=2, inter=1, data_intra=2, data_inter=1, quota=No
 TOPOLOGY = Topology((Cpu(0, 0, 0, 0), Cpu(1, 1, 0, 0)), None)
 
 
-def make_state(**flags: bool) -> Suite:
+def make_state(cpu_dma_latency_us: int | None = None, **flags: bool) -> Suite:
     isa = Isa("avx2", frozenset(name for name, is_there in flags.items() if is_there), "CPU")
-    options: Options = SimpleNamespace()  # type: ignore[assignment] # nobody looks at them
+    options: Options = SimpleNamespace(cpu_dma_latency_us=cpu_dma_latency_us)  # type: ignore[assignment] # no other is read
     return Suite(options, TOPOLOGY, isa, PLAN, {})
 
 
@@ -35,6 +35,10 @@ def test_header_names_what_the_cpu_emulates() -> None:
     )
     assert describe(make_state(avx_vnni=True)).endswith("avx2 (bf16 emulated)")
     assert describe(make_state(avx512_vnni=True, avx512_bf16=True)).endswith("data 2/1, avx2")
+
+
+def test_header_says_how_fast_cores_must_wake_up() -> None:
+    assert describe(make_state(0)).endswith("avx2 (int8 and bf16 emulated), cores wake up within 0 us")
 
 
 def test_suite_keeps_the_user_s_environment(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:

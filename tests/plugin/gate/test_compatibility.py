@@ -44,6 +44,7 @@ def test_same_facts_are_comparable_read_from_a_file_too() -> None:
         (["isa"], "avx2", "instruction set: avx2 here, avx512_vnni_bf16 in base.json"),
         (["thread_plan", "intra"], 1, "intra-op threads: 1 here, 2 in base.json"),
         (["thread_plan", "inter"], 2, "inter-op threads: 2 here, 1 in base.json"),
+        (["machine", "cpu_dma_latency_us"], 0, "limit of --cpu-dma-latency: 0 here, not known in base.json"),
         (["thread_plan", "quota"], 1.5, "CPU quota: 1.5 here, not known in base.json"),
         (["thread_plan", "cpus"], [0], "CPUs of the thread plan: 1 here, 2 in base.json"),
         (["processes"], 2, "number of processes: 2 here, not known in base.json"),

@@ -46,6 +46,7 @@ def test_everything_that_a_server_tells(fake_root: FakeRoot) -> None:
         "governor": "performance",
         "turbo": True,
         "idle_states": "POLL, C1, C6",
+        "cpu_dma_latency_us": None,
     }
 
 
@@ -76,6 +77,7 @@ def test_what_is_not_told_is_none(tmp_path: Path) -> None:
         "governor",
         "turbo",
         "idle_states",
+        "cpu_dma_latency_us",
     ]
     assert facts["smt"] is False
 
