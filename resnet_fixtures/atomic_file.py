@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from resnet_fixtures.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write beside `path` and rename; InputError if folder or disk refuse. No partial file is left behind."""
+    with written_beside(path, content) as temporary:
+        temporary.replace(path)
+
+
+@contextmanager
+def written_beside(path: Path, content: bytes) -> Iterator[Path]:
+    """Write a temporary file in the folder of `path`, to be renamed in the block; InputErrors of `write_atomically`."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -21,7 +33,7 @@ def write_atomically(path: Path, content: bytes) -> None:
                 file.flush()
                 os.fsync(file.fileno())  # else the new name may survive a power cut that its content does not
             temporary.chmod(0o644)  # mkstemp makes 0600, others may read results
-            temporary.replace(path)
+            yield temporary
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:

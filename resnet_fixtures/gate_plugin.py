@@ -100,8 +100,11 @@ class GatePlugin:
         gate = find_gate(terminalreporter.config)
         if gate is None:
             return
+        from resnet_fixtures.gate.verdict import count_verdicts
+
         terminalreporter.section(f"gate ({gate.options.mode.value})")
-        for line in (gate.against, *map(str, gate.judgements.values()), count_verdicts(gate), self._written):
+        judgements = gate.judgements.values()
+        for line in (gate.against, *map(str, judgements), count_verdicts(judgements), self._written):
             if line:
                 terminalreporter.write_line(line)
 
@@ -140,9 +143,3 @@ def write_entries(config: pytest.Config, gate: Gate) -> str:
     content = format_run(gate.entries, gate.judgements)
     path = write_new_file(output_dir, f"gate_{datetime.now().astimezone():%Y%m%d_%H%M%S}", ".json", content)
     return f"the run is in {path}"
-
-
-def count_verdicts(gate: Gate) -> str:
-    """Count the verdicts of each kind; nothing where there are none."""
-    verdicts = [judgement.verdict.value for judgement in gate.judgements.values()]
-    return ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in dict.fromkeys(verdicts))

@@ -79,10 +79,10 @@ def make_gate(config: pytest.Config) -> Gate:
 def make_rules(config: pytest.Config) -> Rules:
     """Return the rules with the tolerances of pytest.ini; InputError for one that cannot be read."""
     from resnet_fixtures.gate.judge import Rules
-    from resnet_fixtures.gate.tolerance import parse_metric_tolerance
+    from resnet_fixtures.gate.tolerance import collect_tolerances, parse_metric_tolerance
 
     try:
-        return Rules(dict(parse_metric_tolerance(line) for line in config.getini("gate_tolerance")))
+        return Rules(collect_tolerances(map(parse_metric_tolerance, config.getini("gate_tolerance"))))
     except argparse.ArgumentTypeError as error:
         raise InputError(f"gate_tolerance of {config.inipath or 'the command line'}: {error}.") from None
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from resnet_fixtures.gate_options import GateMode
 from resnet_fixtures.gating import Gate, tolerance_fact
 from resnet_fixtures.timing.measurement import Measurement
-from resnet_fixtures.timing.replay import replay
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from resnet_fixtures.graph.store import GraphStore
     from resnet_fixtures.inference.child import ChildOrder
     from resnet_fixtures.suite import Suite
-    from resnet_fixtures.timing.benchmark_adaptor import PedanticBenchmark
 
 
 @dataclass
@@ -110,10 +108,3 @@ def gate_fields(gate: Gate, entry: Entry) -> dict[str, object]:
         "gate_process_medians_s": [statistics.median(sample.steps_s) for sample in entry.samples],
         **({"gate": judgement.as_dict()} if judgement else {}),
     }
-
-
-def replay_samples(benchmark: PedanticBenchmark, item: pytest.Item, measurement: Measurement) -> None:
-    """Give pytest-benchmark the steps that were timed in other processes."""
-    marker = item.get_closest_marker("benchmark")
-    assert marker is not None, "markers.mark_replay has given it one"
-    replay(benchmark, marker.kwargs["timer"], measurement.steps_s)

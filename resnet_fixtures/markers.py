@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from resnet_fixtures.distribution import spread
+from resnet_fixtures.errors import InputError
 from resnet_fixtures.fixture_use import is_ours, parameter, parametrized_by_hand, parametrized_by_hooks, uses
 from resnet_fixtures.gate_options import GateMode
 from resnet_fixtures.precision import Precision
@@ -97,6 +98,18 @@ def mark_replay(item: pytest.Item) -> None:
         own = item.get_closest_marker("benchmark")  # pytest-benchmark reads the nearest alone
         options = {**(own.kwargs if own else {}), "timer": ReplayClock()}
         item.add_marker(pytest.mark.benchmark(**options), append=False)
+
+
+def replay_clock(item: pytest.Item) -> ReplayClock:
+    """Return the clock of `mark_replay`; InputError where a test asks for its fixture while it runs."""
+    marker = item.get_closest_marker("benchmark")
+    clock = marker.kwargs.get("timer") if marker else None
+    if not isinstance(clock, ReplayClock):
+        raise InputError(
+            f"{item.nodeid} asks for its timing while it runs, when pytest-benchmark's clock is set: name "
+            "timed_training or timed_inference among the test's arguments."
+        )
+    return clock
 
 
 def select(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -17,6 +17,9 @@ def check_folder(option: str, folder: Path) -> None:
     existing = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(parent))
     if not existing.is_dir():
         raise InputError(f"{option} {folder}: {existing} is no folder: pass a folder that you may write to.")
+    longest = os.pathconf(existing, "PC_NAME_MAX")
+    if any(len(os.fsencode(name)) > longest for name in folder.parts):
+        raise InputError(f"{option} {folder}: a name in it has more than {longest} bytes: pass a shorter one.")
     try:
         with tempfile.TemporaryFile(dir=existing):
             pass

@@ -8,10 +8,9 @@ pathlib raises for a folder that may not be searched, and for a name that is too
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-if TYPE_CHECKING:
-    from pathlib import Path
+FILE_SCHEME = "file://"
 
 
 def exists(path: Path) -> bool:
@@ -27,3 +26,9 @@ def is_file(path: Path) -> bool:
 def is_folder(path: Path) -> bool:
     """Tell whether there is a folder, or a link to one."""
     return os.path.isdir(path)
+
+
+def find_storage_folder(storage: str) -> Path | None:
+    """Take a --benchmark-storage of pytest-benchmark: a path, or file:// before one; None for one of another kind."""
+    folder = storage.removeprefix(FILE_SCHEME)
+    return None if "://" in folder else Path(folder)

@@ -14,10 +14,12 @@ from resnet_fixtures.gating import find_gate
 from resnet_fixtures.hardware.facts import machine_facts
 from resnet_fixtures.hardware.thread_plan import idle_cpus, instance_plans
 from resnet_fixtures.live import LiveTerminal
+from resnet_fixtures.markers import replay_clock
 from resnet_fixtures.report.seed_log import SeedLog, open_seed_log
 from resnet_fixtures.suite import RESULT, SUITE, Suite
 from resnet_fixtures.timing.benchmark_adaptor import measure, record
 from resnet_fixtures.timing.measurement import Measurement
+from resnet_fixtures.timing.replay import replay
 from resnet_fixtures.versions import result_versions
 
 if TYPE_CHECKING:
@@ -102,16 +104,17 @@ class TimedInference:
     def _time_under_gate(
         self, gate: Gate, facts: dict[str, object], log: SeedLog
     ) -> tuple[Measurement, dict[str, object]]:
-        from resnet_fixtures.gated_inference import GatedInference, replay_samples
+        from resnet_fixtures.gated_inference import GatedInference
         from resnet_fixtures.inference.child import ChildOrder
         from resnet_fixtures.inference.timed_run import write_log
 
         suite, item = self._suite, self.request.node
+        clock = replay_clock(item)
         with tempfile.TemporaryDirectory() as folder:
             images = self._save_images(Path(folder))
             child = ChildOrder(self.graph_file, self.graph.precision, suite.plan, self.batch_size, images)
             measurement, more = GatedInference(gate, suite, item, child, facts)()
-        replay_samples(self.benchmark, item, measurement)
+        replay(self.benchmark, clock, measurement.steps_s)
         write_log(log, measurement, logged=False)
         return measurement, more
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from resnet_fixtures.errors import RunError
 from resnet_fixtures.gating import find_gate
 from resnet_fixtures.hardware.facts import machine_facts
+from resnet_fixtures.markers import replay_clock
 from resnet_fixtures.suite import RESULT, SUITE, Suite
 from resnet_fixtures.timing.benchmark_adaptor import record
 from resnet_fixtures.timing.measurement import MIN_WARMUP_STEPS, Measurement
@@ -54,6 +55,7 @@ class TimedTraining:
 
     def __call__(self, layout: Layout = ALONE) -> TrainingTrial:
         """Train on so many processes; RunError for too few steps to time."""
+        clock = replay_clock(self.request.node)
         kernels = {"kernels": self.kernels.as_dict()}  # looked for before anything is timed
         self.benchmark.group = f"training-{self.precision}-bs{self.batch_size}"
         order = trial_order(self._suite, self.precision, self.batch_size, layout)
@@ -65,7 +67,6 @@ class TimedTraining:
         )
         trend = loss_trend(step.loss for step in training.record.steps)
         assert trend is not None, "measure_steps has counted the steps"
-        clock = self.request.node.get_closest_marker("benchmark").kwargs["timer"]
         replay(self.benchmark, clock, measurement.steps_s)
         self._record(training, layout, measurement, {**kernels, **loss_fields(trend), **gated})
         return TrainingTrial(measurement, trend)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import os
 from itertools import count
 from typing import TYPE_CHECKING
 
-from resnet_fixtures.atomic_file import write_atomically
+from resnet_fixtures.atomic_file import written_beside
 from resnet_fixtures.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -20,7 +21,7 @@ def reserve_file(folder: Path, stem: str, suffix: str) -> Path:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return _create_first_free(folder, stem, suffix)
+        return _take_first_free(folder, stem, suffix, lambda path: path.touch(exist_ok=False))
     except OSError as error:
         raise InputError(
             f"--output-dir {folder} cannot be written ({error.strerror}): pass a folder that you may write to."
@@ -28,23 +29,29 @@ def reserve_file(folder: Path, stem: str, suffix: str) -> Path:
 
 
 def write_new_file(folder: Path, stem: str, suffix: str, content: bytes) -> Path:
-    """Write under the first free name; InputErrors as of `reserve_file`, and a full disk, which leaves nothing behind.
+    """Write under the first free name, which appears with the whole content or not at all.
 
-    Readers see an empty file or the whole one: a process that is killed in between leaves the name alone.
+    A folder or disk that refuses is an InputError and leaves nothing behind.
     """
-    path = reserve_file(folder, stem, suffix)
+    with written_beside(folder / f"{stem}{suffix}", content) as temporary:
+        return _take_first_free(folder, stem, suffix, lambda path: _name(temporary, path))
+
+
+def _name(temporary: Path, path: Path) -> None:
+    """Give the file a name that is free; FileExistsError where it is not."""
     try:
-        write_atomically(path, content)
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
-    return path
+        os.link(temporary, path)
+    except PermissionError:  # a file system without hard links, such as FAT
+        path.touch(exist_ok=False)
+        temporary.replace(path)
 
 
-def _create_first_free(folder: Path, stem: str, suffix: str) -> Path:
+def _take_first_free(folder: Path, stem: str, suffix: str, take: Callable[[Path], object]) -> Path:
     for number in count():
         path = folder / f"{stem}{f'_{number}' if number else ''}{suffix}"
-        with suppress(FileExistsError):
-            path.touch(exist_ok=False)
-            return path
+        try:
+            take(path)
+        except FileExistsError:
+            continue
+        return path
     raise AssertionError("the numbers do not end")

@@ -37,12 +37,17 @@ def index_records(path: Path) -> RecordIndex:
     DataError with its number, counted from 1. A file that cannot be read is an InputError.
     """
     try:
-        with path.open("rb", buffering=0) as file:
+        with open(path, "rb", buffering=0, opener=_open_at_once) as file:
             size_bytes = os.fstat(file.fileno()).st_size
             count = sum(1 for _ in _walk_lengths(path, file.fileno(), size_bytes))
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}): check its kind and permissions.") from error
     return RecordIndex(path, count, size_bytes)
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open a pipe too without waiting for who fills it: it has no records."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def write_records(path: Path, examples: Iterable[tf.train.Example]) -> None:

@@ -6,16 +6,16 @@ Each is a file of --gate, --gate-update or --benchmark-json, or a storage folder
 
 from __future__ import annotations
 
+import argparse
 import sys
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resnet_fixtures.errors import InputError
 from resnet_fixtures.gate.baseline import read_baseline
 from resnet_fixtures.gate.judge import Rules, are_green, judge_runs
-from resnet_fixtures.gate.tolerance import parse_metric_tolerance
-from resnet_fixtures.gate.verdict import Verdict
+from resnet_fixtures.gate.tolerance import collect_tolerances, parse_metric_tolerance
+from resnet_fixtures.gate.verdict import count_verdicts
 from resnet_fixtures.refusing_parser import RefusingParser
 
 if TYPE_CHECKING:
@@ -31,10 +31,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = make_parser()
     options = parser.parse_args(arguments)
     try:
-        judgements = judge_files(options.baseline, options.run, Rules(dict(options.tolerance)))
+        judgements = judge_files(options.baseline, options.run, Rules(collect_tolerances(options.tolerance)))
+    except argparse.ArgumentTypeError as error:
+        parser.error(f"argument --tolerance: {error}")
     except InputError as error:
         parser.error(str(error))
-    print(*judgements, count_verdicts(judgements), sep="\n")  # noqa: T201 - a command's output
+    print(*judgements, summarize(judgements), sep="\n")  # noqa: T201 - a command's output
     is_green = are_green(judgements, inconclusive_fails=options.inconclusive == "fail")
     return 0 if is_green else NOT_GREEN
 
@@ -45,12 +47,10 @@ def judge_files(baseline: Path, run: Path, rules: Rules) -> list[Judgement]:
     return judge_runs(*entries, rules, str(baseline))
 
 
-def count_verdicts(judgements: Sequence[Judgement]) -> str:
-    """Count the tests and, in Verdict's order, their verdicts."""
-    counts = Counter(judgement.verdict for judgement in judgements)
-    named = [f"{counts[verdict]} {verdict.value}" for verdict in Verdict if counts[verdict]]
+def summarize(judgements: Sequence[Judgement]) -> str:
+    """Count the tests and their verdicts."""
     tests = "1 test" if len(judgements) == 1 else f"{len(judgements)} tests"
-    return f"{tests}: {', '.join(named) or 'nothing was judged'}"
+    return f"{tests}: {count_verdicts(judgements) or 'nothing was judged'}"
 
 
 def make_parser() -> RefusingParser:

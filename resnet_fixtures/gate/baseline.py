@@ -12,6 +12,7 @@ from resnet_fixtures.gate.benchmark_file import is_benchmarks
 from resnet_fixtures.gate.benchmark_storage import collect_runs, read_storage
 from resnet_fixtures.gate.json_file import read_json, refusing
 from resnet_fixtures.gate.run_file import parse_run, read_run, write_run
+from resnet_fixtures.paths import find_storage_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -20,18 +21,14 @@ if TYPE_CHECKING:
 
 NAME = "gate-baseline.json"
 LOCK_PATIENCE_S = 60.0  # an update takes far less than a second
-FILE_SCHEME = "file://"
 
 
 def default_baseline_path(benchmark_storage: str) -> Path:
-    """Return the baseline's place in the folder of --benchmark-storage: a path, or file:// before one.
-
-    A storage without a folder is an InputError.
-    """
-    folder = benchmark_storage.removeprefix(FILE_SCHEME)
-    if "://" in folder:
+    """Return the baseline's place in the folder of --benchmark-storage; InputError for a storage without a folder."""
+    folder = find_storage_folder(benchmark_storage)
+    if folder is None:
         raise InputError(f"--benchmark-storage {benchmark_storage} has no folder for a baseline: pass --gate-baseline.")
-    return Path(folder) / NAME
+    return folder / NAME
 
 
 def read_baseline(path: Path, announce: Callable[[str], object] = str) -> dict[str, Entry]:

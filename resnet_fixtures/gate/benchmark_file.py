@@ -55,9 +55,11 @@ def parse_benchmarks(path: Path, content: Any) -> list[SavedTest]:
         raise damaged(path, reason) from error
 
 
-def parse_time(text: str) -> datetime:
-    """Parse an ISO time; one without a zone is UTC's, as pytest-benchmark used to write it."""
-    time = datetime.fromisoformat(text)
+def parse_time(text: object) -> datetime:
+    """Parse an ISO time; one without a zone is UTC's, as pytest-benchmark used to write it. Else a ValueError."""
+    if not isinstance(text, str):
+        raise ValueError(f"{text!r} is no time")
+    time = datetime.fromisoformat(text.replace("Z", "+00:00"))  # Python 3.10 does not know Z
     return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
 
 

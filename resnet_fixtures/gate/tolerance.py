@@ -8,8 +8,12 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from resnet_fixtures.gate.samples import Metric
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class Unit(Enum):
@@ -85,6 +89,17 @@ def parse_metric_tolerance(text: str) -> tuple[Metric, Tolerance]:
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return metric, tolerance
+
+
+def collect_tolerances(pairs: Iterable[tuple[Metric, Tolerance]]) -> dict[Metric, Tolerance]:
+    """Map the metrics to their tolerances; a second one for a metric is an ArgumentTypeError."""
+    tolerances: dict[Metric, Tolerance] = {}
+    for metric, tolerance in pairs:
+        if metric in tolerances:
+            both = f"{tolerances[metric]} and {tolerance}"
+            raise argparse.ArgumentTypeError(f"{metric.value} has two tolerances, {both}; pass one")
+        tolerances[metric] = tolerance
+    return tolerances
 
 
 def default_tolerance(metric: Metric) -> Tolerance:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from resnet_fixtures.stats.summary import Interval
 
 
@@ -42,3 +45,9 @@ class Judgement:
         """Name the fields as the result file does."""
         pair = [self.interval.low, self.interval.high] if self.interval else None
         return {"verdict": self.verdict.value, "reason": self.reason, "change": self.change, "change_interval": pair}
+
+
+def count_verdicts(judgements: Iterable[Judgement]) -> str:
+    """Count the verdicts of each kind, in Verdict's order: `3 PASS, 1 REGRESSED`; empty where there are none."""
+    counts = Counter(judgement.verdict for judgement in judgements)
+    return ", ".join(f"{counts[verdict]} {verdict.value}" for verdict in Verdict if counts[verdict])

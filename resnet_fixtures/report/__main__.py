@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from resnet_fixtures.atomic_file import write_atomically
 from resnet_fixtures.errors import InputError
+from resnet_fixtures.paths import find_storage_folder
 from resnet_fixtures.refusing_parser import RefusingParser
 from resnet_fixtures.report.markdown import render_markdown
 from resnet_fixtures.report.page import render_page
@@ -31,11 +32,11 @@ def make_report(storage: str, results: Path, form: str, out: Path | None) -> str
 
 
 def find_folder(storage: str) -> Path:
-    """Take a path, or file:// before one, as pytest-benchmark's --benchmark-storage does."""
-    folder = storage.removeprefix("file://")
-    if "://" in folder:
+    """Find the folder of --storage, written as pytest-benchmark's; InputError for a storage without one."""
+    folder = find_storage_folder(storage)
+    if folder is None:
         raise InputError(f"--storage {storage} is no folder: download the runs, and pass the folder that they are in.")
-    return Path(folder)
+    return folder
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -104,6 +104,10 @@ class Score:
     correct5: int
     interval: tuple[float, float]
     versions: Mapping[str, str] = field(repr=False)
+
+    def is_like(self, other: Score) -> bool:
+        """Tell a score that differs in its source and its time alone."""
+        return replace(other, source=self.source, time=self.time) == self
 
 
 @dataclass(frozen=True)

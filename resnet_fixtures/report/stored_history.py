@@ -55,6 +55,7 @@ class Findings:
 
     runs: list[Run] = field(default_factory=list)
     scores: list[Score] = field(default_factory=list)
+    gated_scores: list[Score] = field(default_factory=list)
     trainings: list[Training] = field(default_factory=list)
     left_out: int = 0
 
@@ -68,7 +69,7 @@ class Findings:
         elif is_gate_run(stored):
             run, scores = read_gate_run(path, stored)
             self.runs.append(run)
-            self.scores.extend(scores)
+            self.gated_scores.extend(scores)
         elif is_training(stored):
             self.trainings.append(read_training(path, stored))
         elif is_score(stored):
@@ -79,9 +80,21 @@ class Findings:
     def history(self) -> History:
         """Put everything in the order of time, without runs that have nothing to show."""
         runs = (run for run in join_same(self.runs) if run.results or run.judged)
-        scores = sorted(self.scores, key=lambda score: score.time)
+        scores = join_scores(self.scores, self.gated_scores)
         trainings = sorted(self.trainings, key=lambda training: training.time)
         return History(tuple(sorted(runs, key=lambda run: run.time)), tuple(scores), tuple(trainings), self.left_out)
+
+
+def join_scores(own: Sequence[Score], gated: Sequence[Score]) -> list[Score]:
+    """Order scores by time; what the gate's file says again of a run that left a result of its own counts once."""
+    free, kept = sorted(own, key=lambda score: score.time, reverse=True), list(own)
+    for score in sorted(gated, key=lambda score: score.time):
+        same = next((one for one in free if one.is_like(score) and one.time <= score.time), None)
+        if same is None:
+            kept.append(score)
+        else:
+            free.remove(same)
+    return sorted(kept, key=lambda score: score.time)
 
 
 def join_same(runs: Sequence[Run]) -> Iterable[Run]:

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, NoReturn, TypeGuard
 
 from resnet_fixtures.errors import InputError
+from resnet_fixtures.gate.benchmark_file import parse_time
 from resnet_fixtures.gate.json_file import read_json
 
 if TYPE_CHECKING:
@@ -96,8 +97,7 @@ class Fields:
         """Return an ISO time in UTC; one without a zone is taken as UTC, which is what pytest-benchmark means."""
         text = self.text(name)
         try:
-            time = datetime.fromisoformat(text.replace("Z", "+00:00"))
-            return (time if time.tzinfo else time.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)
+            return parse_time(text).astimezone(timezone.utc)
         except (ValueError, OverflowError):
             return self._refuse(name, text, "an ISO time")
 

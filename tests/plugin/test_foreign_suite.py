@@ -181,6 +181,18 @@ def test_parametrized_by_a_hook_by_nothing_and_too_late(pytester: pytest.Pyteste
     result.stdout.fnmatch_lines(["precision has no value here, because the test asks for it while it runs *"])
 
 
+def test_training_that_is_asked_for_late(pytester: pytest.Pytester, run_suite: SuiteRunner) -> None:
+    pytester.makepyfile(
+        "import pytest\n\npytestmark = pytest.mark.training\n\n"
+        "@pytest.mark.parametrize(('precision', 'batch_size'), [('fp32', 2)], indirect=True)\n"
+        "def test_late(request, precision, batch_size):\n"
+        "    request.getfixturevalue('timed_training')()\n"
+    )
+    result = run_suite("-W", "ignore::pytest_benchmark.logger.PytestBenchmarkWarning")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*test_late[[]fp32-2] asks for its timing while it runs, *: name timed_training or *"])
+
+
 def test_timing_without_pytest_s_terminal(run_suite: SuiteRunner, fp32_file: Path) -> None:
     arguments = ("-p", "no:terminal", "--junit-xml=junit.xml", "-m", "fp32", "--batch-size=1", *QUICK)
     result = run_suite(f"--in-graph=fp32={fp32_file}", *arguments, tests=[TESTS / "perf"])

@@ -166,6 +166,7 @@ class TestTolerance:
             ("accuracy = 2%", "accuracy is judged in points, not by 2 %; pass one such as '0.1 points'."),
             ("speed = 2%", "'speed = 2%' names no metric; *"),
             ("2%", "'2%' names no metric; *"),
+            ("latency_s = 2%\n    latency_s = 4%", "latency_s has two tolerances, 2 % and 4 %; pass one."),
         ],
     )
     def test_bad_setting(self, pytester: pytest.Pytester, gate: ToldGate, line: str, sentence: str) -> None:

@@ -25,6 +25,12 @@ def test_a_folder_that_even_root_may_not_write_is_named() -> None:
         check_folder("--output-dir", Path("/proc/results"))
 
 
+@pytest.mark.parametrize("name", ["a" * 256, "ä" * 128])
+def test_a_name_that_is_too_long_is_told_before_it_is_made(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match=r"^--output-dir .*: a name in it has more than 255 bytes: pass a shorter one"):
+        check_folder("--output-dir", tmp_path / "missing" / name / "below")
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)

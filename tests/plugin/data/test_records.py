@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import resource
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,11 @@ def test_index_counts_what_tensorflow_reads(path: Path) -> None:
 def test_an_empty_file_has_no_records(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     assert index_records(tmp_path / "empty").count == 0
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert index_records(tmp_path / "pipe").count == 0
 
 
 def test_every_cut_that_is_not_between_records_is_found(path: Path) -> None:

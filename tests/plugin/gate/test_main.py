@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from resnet_fixtures.gate import __main__ as module
-from resnet_fixtures.gate.__main__ import count_verdicts, main
+from resnet_fixtures.gate.__main__ import main, summarize
 from resnet_fixtures.gate.run_file import write_run
 from resnet_fixtures.gate.verdict import Judgement, Verdict
 from tests.plugin.gate.stored import (
@@ -137,7 +137,7 @@ def test_histories_of_pytest_benchmark_are_judged(tmp_path: Path, capsys: pytest
 
 
 def test_count_of_one() -> None:
-    assert count_verdicts([Judgement("a", Verdict.PASS, "")]) == "1 test: 1 PASS"
+    assert summarize([Judgement("a", Verdict.PASS, "")]) == "1 test: 1 PASS"
 
 
 def test_missing_file(baseline: Path, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -173,6 +173,10 @@ def test_tolerance_in_an_entry_that_cannot_be(baseline: Path, run: Path, capsys:
         ([], "the following arguments are required: --baseline, --run"),
         (["--baseline", "a", "--run", "b", "--tolerance", "speed=2%"], "'speed=2%' names no metric; pass METRIC=2%"),
         (["--baseline", "a", "--run", "b", "--tolerance", "accuracy=2%"], "accuracy is judged in points"),
+        (
+            ["--baseline", "a", "--run", "b", "--tolerance", "latency_s=2%", "--tolerance", "latency_s=2%"],
+            "argument --tolerance: latency_s has two tolerances, 2 % and 2 %; pass one",
+        ),
         (["--baseline", "a", "--run", "b", "--inconclusive", "maybe"], "invalid choice: 'maybe'"),
     ],
 )

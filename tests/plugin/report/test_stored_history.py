@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import json
 import statistics
-from typing import TYPE_CHECKING
+from datetime import datetime, timezone
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,9 +27,6 @@ from tests.plugin.report.told_runs import (
     write_score,
     write_training,
 )
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 NOISE = np.random.default_rng(0)
 
@@ -122,6 +120,19 @@ def test_accuracy_of_a_gate_run_is_a_score(tmp_path: Path) -> None:
     (score,) = read_history(tmp_path / "none", tmp_path).scores
     assert (score.precision, score.data, score.images, score.correct1, score.correct5) == ("int8", "imagenet", 5, 3, 4)
     assert score.interval == pytest.approx((0.2307, 0.8824), abs=1e-4)  # Wilson's of 3 of 5
+
+
+def test_a_gated_run_that_left_its_own_result_is_one_score(tmp_path: Path) -> None:
+    entry = make_accuracy_entry((0, 0, 0, 4, 5))
+    for day in (19, 21, 22):
+        created = datetime(2026, 3, day, tzinfo=timezone.utc)
+        write_run(tmp_path / f"gate_{day}.json", {entry.test: entry}, created=created)
+    interval = read_history(tmp_path / "none", tmp_path).scores[0].interval
+    own = write_score(tmp_path, "int8", 3, images=5, day=20)
+    own.write_text(json.dumps({**json.loads(own.read_text()), "correct5": 4, "top1_interval": interval}))
+    scores = read_history(tmp_path / "none", tmp_path).scores
+    # The first gate's is older than the result, the second is the result's own, and the third has none.
+    assert [Path(one.source).name for one in scores] == ["gate_19.json", own.name, "gate_22.json"]
 
 
 def test_scores_and_trainings_stand_beside_the_logs(tmp_path: Path) -> None:
