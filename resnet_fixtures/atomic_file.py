@@ -9,13 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resnet_fixtures.errors import InputError
+from resnet_fixtures.paths import exists, is_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write beside `path` and rename; InputError if folder or disk refuse. No partial file is left behind."""
+    """Write beside `path` and rename; InputError if folder or disk refuse. No partial file is left behind.
+
+    A link stays one, and what it leads to is replaced; what is no regular file (a folder, /dev/null) is refused.
+    """
+    path = Path(os.path.realpath(path))
+    if exists(path) and not is_file(path):
+        raise InputError(f"{path} is no regular file and would be replaced by one: name another.")
     with written_beside(path, content) as temporary:
         temporary.replace(path)
 

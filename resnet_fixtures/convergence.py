@@ -105,7 +105,8 @@ class ConvergenceTraining:
             self._suite.plan.data_intra,
         )
         with InferenceSession(graph, self._suite.plan) as session:
-            return Scoring(self.request, SCORED_BATCH)(session, images, name_data(training.order)).predictions.top1
+            score = Scoring(self.request, SCORED_BATCH, is_of_training=True)
+            return score(session, images, name_data(training.order)).predictions.top1
 
     def _record(self, convergence: Convergence) -> None:
         last = convergence.runs[-1]
@@ -120,6 +121,7 @@ class ConvergenceTraining:
             **training_facts(self._suite, last, make_layout(self._suite.options.training)),
             "mode": "convergence",
             "target": convergence.target,
+            "epochs_between_evals": last.order.epochs_between_evals,
             "reached": convergence.has_reached,
             "top1": evaluation.top1,
             "correct1": evaluation.correct1,

@@ -18,6 +18,7 @@ from resnet_fixtures.option_values import (
     parse_positive,
     parse_seconds,
 )
+from resnet_fixtures.paths import exists
 from resnet_fixtures.precision import Precision
 from resnet_fixtures.timing.measurement import StepBudget
 from resnet_fixtures.training_options import TrainingOptions, add_training_options, read_training_options
@@ -174,7 +175,7 @@ def read_options(config: pytest.Config) -> Options:
 def parse_graph_choice(text: str) -> GraphChoice:
     """Parse `[PRECISION=]PATH`; a path that itself has an equals sign is taken whole if it exists."""
     prefix, equals, path = text.partition("=")
-    if not equals or Path(text).exists():
+    if not equals or exists(Path(text)):
         return GraphChoice(Path(text), None)
     if prefix not in {str(precision) for precision in Precision}:
         raise argparse.ArgumentTypeError(

@@ -34,17 +34,20 @@ class Scoring:
 
     request: pytest.FixtureRequest
     batch_size: int
+    is_of_training: bool = False
 
     def __call__(self, session: InferenceSession, images: LabelledImages, data: str) -> Evaluation:
         """Score them all, or with --resume those that an interrupted run left; `data` names the set in the result."""
         from resnet_fixtures.accuracy.evaluate import evaluate
         from resnet_fixtures.accuracy.journal import identify_run, open_journal
+        from resnet_fixtures.inference.kernels import machine_key
 
         options, now = self._suite.options, datetime.now().astimezone()
         precision, split = session.graph.precision, images.split
         facts = self._facts(session, images, data)
         refuse_incomparable_score(self.request, facts)
-        identity = identify_run(session.graph, split, images.preprocessing)
+        machine = machine_key(self._suite.isa, self._suite.environ)
+        identity = identify_run(session.graph, split, images.preprocessing, machine)
         journal_path = options.output_dir / f"accuracy_{data}_{precision}.journal"
         with (
             open_journal(journal_path, identity, resume=options.resume) as journal,
@@ -95,7 +98,7 @@ class Scoring:
         }
 
     def _record(self, evaluation: Evaluation, facts: dict[str, object], log: SeedLog) -> None:
-        fields = accuracy_fields(evaluation, facts)
+        fields = accuracy_fields(evaluation, {**facts, **({"of_training": True} if self.is_of_training else {})})
         write_accuracy_json(log.path, fields)
         self.request.node.user_properties.extend((name, fields[name]) for name in HEADLINES)
         self.request.node.stash[RESULT] = {**fields, "hits1": pack_hits(evaluation.predictions.is_in_top(1))}

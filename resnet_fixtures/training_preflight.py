@@ -10,6 +10,7 @@ import pytest
 
 from resnet_fixtures.errors import InputError
 from resnet_fixtures.fixture_use import parameter, uses
+from resnet_fixtures.gate_options import GateMode
 from resnet_fixtures.live import LiveTerminal
 from resnet_fixtures.markers import precision_of
 from resnet_fixtures.output_folder import check_folder
@@ -48,6 +49,12 @@ def prepare_trainings(config: pytest.Config, suite: Suite, items: Iterable[pytes
             item.add_marker(pytest.mark.skip(reason="--mpi-dry-run starts nothing"))
         return
     check_folders(suite)
+    mode = suite.options.gate.mode
+    if mode is not GateMode.OFF and options.checkpoint and any(uses(item, CONVERGING) for item in trainings):
+        raise InputError(
+            f"{mode.value} judges the time of whole trainings, and what goes on from --checkpoint is a part of one: "
+            "leave --checkpoint out."
+        )
     if options.train_steps and options.train_steps < MIN_TRIAL_STEPS and any(uses(item, TIMED) for item in trainings):
         raise InputError(
             f"--train-steps {options.train_steps} is too short a trial to be timed: pass {MIN_TRIAL_STEPS} or more."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from resnet_fixtures.atomic_file import written_beside
 from resnet_fixtures.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -19,22 +20,30 @@ def reserve_file(folder: Path, stem: str, suffix: str) -> Path:
 
     `suffix` is the `.txt`. A folder that cannot be made or written is an InputError that names --output-dir.
     """
-    try:
+    with _refusing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         return _take_first_free(folder, stem, suffix, lambda path: path.touch(exist_ok=False))
-    except OSError as error:
-        raise InputError(
-            f"--output-dir {folder} cannot be written ({error.strerror}): pass a folder that you may write to."
-        ) from error
 
 
 def write_new_file(folder: Path, stem: str, suffix: str, content: bytes) -> Path:
     """Write under the first free name, which appears with the whole content or not at all.
 
-    A folder or disk that refuses is an InputError and leaves nothing behind.
+    InputErrors as of `reserve_file`, and for a full disk, which leaves nothing behind.
     """
+    with _refusing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     with written_beside(folder / f"{stem}{suffix}", content) as temporary:
         return _take_first_free(folder, stem, suffix, lambda path: _name(temporary, path))
+
+
+@contextmanager
+def _refusing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"--output-dir {folder} cannot be written ({error.strerror}): pass a folder that you may write to."
+        ) from error
 
 
 def _name(temporary: Path, path: Path) -> None:

@@ -42,8 +42,13 @@ class Journal:
         write_line(self._file, {"filenames": batch.filenames, **columns})
 
 
-def identify_run(graph: FrozenGraph, split: Split, preprocessing: Preprocessing) -> dict[str, object]:
-    """Name all that the answers depend on: a run may only go on where another with the same identity stopped."""
+def identify_run(
+    graph: FrozenGraph, split: Split, preprocessing: Preprocessing, machine: Mapping[str, object]
+) -> dict[str, object]:
+    """Name all that the answers depend on: a run may only go on where another with the same identity stopped.
+
+    `machine` is what decides about kernels there, see `inference.kernels.machine_key`.
+    """
     return {
         "graph": graph.sha256,
         "precision": graph.precision,
@@ -51,6 +56,7 @@ def identify_run(graph: FrozenGraph, split: Split, preprocessing: Preprocessing)
         "data": split.digest(),
         "preprocessing": asdict(preprocessing),
         "versions": library_versions(("tensorflow",)),
+        "machine": machine,
     }
 
 

@@ -103,5 +103,5 @@ def index_labels(
 
 def _name(split: Split, first: int, names: Sequence[bytes]) -> tuple[str, ...]:
     return tuple(
-        name.decode(errors="replace") or split.name_place(image) for image, name in enumerate(names, start=first)
+        name.decode(errors="replace") or split.name_image(image) for image, name in enumerate(names, start=first)
     )

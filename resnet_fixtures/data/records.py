@@ -51,7 +51,7 @@ def _open_at_once(path: str, flags: int) -> int:
 
 
 def write_records(path: Path, examples: Iterable[tf.train.Example]) -> None:
-    """Write the examples as one file that appears complete or not at all."""
+    """Write the examples as one file that appears complete or not at all; InputError where the disk refuses."""
     import tensorflow as tf
 
     staging = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
@@ -60,6 +60,8 @@ def write_records(path: Path, examples: Iterable[tf.train.Example]) -> None:
             for example in examples:
                 writer.write(example.SerializeToString(deterministic=True))
         staging.replace(path)
+    except tf.errors.OpError as error:
+        raise InputError(f"{path} cannot be written ({error.message}): make room, or name another folder.") from error
     finally:
         staging.unlink(missing_ok=True)
 

@@ -65,5 +65,9 @@ class Split:
 
     def name_place(self, image: int) -> str:
         """Name the file of an image and, where it holds several, the record, counted from 1."""
+        return f"{self.files[self.locate(image)[0]].parent / self.name_image(image)}"
+
+    def name_image(self, image: int) -> str:
+        """Name an image as `name_place` does, without the folder: it is the same wherever the data lie."""
         file, record = self.locate(image)
-        return f"{self.files[file]}" + (f", record {record + 1}" if self.kind is SplitKind.RECORDS else "")
+        return f"{self.files[file].name}" + (f", record {record + 1}" if self.kind is SplitKind.RECORDS else "")

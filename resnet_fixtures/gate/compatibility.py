@@ -31,6 +31,7 @@ COMPARED = (
     ("number of processes", ("processes",)),
     ("threads of a process", ("rank_threads",)),
     ("top-1 to reach", ("target",)),
+    ("epochs between evaluations", ("epochs_between_evals",)),
     ("emulation", ("emulated",)),
 )
 # Timings that do not say where they were taken are compared with nothing.

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from resnet_fixtures.atomic_file import write_atomically
 from resnet_fixtures.errors import InputError
@@ -15,8 +15,10 @@ from resnet_fixtures.versions import library_versions
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+T = TypeVar("T")
 GRAPH_SOURCES = ("graph", "data")  # the rooms whose code makes a graph
 TRAINING_SOURCES = (*GRAPH_SOURCES, "training")  # and those whose code trains a model
+INFERENCE_SOURCES = (*GRAPH_SOURCES, "inference")  # and those whose code runs one
 # What may build otherwise in another version.
 BUILDERS = ("tensorflow", "keras", "numpy", "neural-compressor-tf", "scikit-learn")
 
@@ -57,6 +59,21 @@ def cached_path(
             if not path.exists():
                 build(path)
     return path
+
+
+def load_cached(find: Callable[[], Path], load: Callable[[Path], T], announce: Callable[[str], object] = str) -> T:
+    """Load the cache file that `find` returns, or builds; a damaged one is built again, which `announce` is told.
+
+    Damaged is what `load` raises an InputError or a ValueError for.
+    """
+    path = find()
+    try:
+        return load(path)
+    except (InputError, ValueError):
+        announce(f"{path} is damaged, and is built again")
+        with contextlib.suppress(OSError):  # of a cache that may not be written; the error comes again then
+            path.unlink()
+        return load(find())
 
 
 @contextlib.contextmanager

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MAX_NODES = 10_000  # the embedded graphs have 500
 MAX_CONSTANT_BYTES = 1 << 30  # of all constants together; ResNet-50's take 98 MiB
+LAYOUTS = (b"NHWC", b"NCHW")
 MAX_ATTRIBUTE = 1 << 14  # of integers (paddings, numbers of inputs and outputs) and of lists' lengths
 
 ALLOWED_OPS = frozenset(
@@ -80,8 +81,13 @@ def _check_operation(node: NodeDef, origin: str) -> None:
 
 
 def _check_attributes(node: NodeDef, origin: str) -> None:
-    """Bound the numbers that say how much an operation makes, and refuse attributes that call functions."""
+    """Bound the numbers that say how much an operation makes, and refuse attributes that call functions.
+
+    An unknown layout too: TensorFlow reads it even of operations that declare none, and aborts the process.
+    """
     for name, value in node.attr.items():
+        if name == "data_format" and value.s not in LAYOUTS:
+            raise InputError(f"{origin}: node {node.name} has the layout {value.s[:60]!r}: pass a graph in NHWC.")
         lengths = [len(values) for _, values in value.list.ListFields()]
         numbers = [value.i, *value.list.i[:MAX_ATTRIBUTE], *lengths]
         if any(abs(number) > MAX_ATTRIBUTE for number in numbers):

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 MAX_FILE_BYTES = 1 << 29  # ResNet-50 in fp32 takes 98 MiB
 MAX_FIELDS = 1_000_000  # a field of two bytes may take a hundred in memory; the embedded graphs have 10,000
+PACKED_BYTES = 64  # of packed numbers weigh as a field: each byte may be one that takes 8
+VARINT_TYPES = frozenset({3, 4, 5, 8, 13, 14, 17, 18})  # FieldDescriptor's int64, uint64, int32, bool … sint64
 CURE = "pass a frozen GraphDef (.pb)"
 
 
@@ -53,7 +55,7 @@ def parse_graph(content: bytes, origin: str) -> tf.compat.v1.GraphDef:
 def has_more_fields(content: bytes, descriptor: Descriptor, limit: int) -> bool:
     """Tell whether a protobuf message and its submessages hold more than `limit` fields, from the wire format alone.
 
-    Malformed content is left to the parser: what comes before the fault is counted.
+    Packed numbers count by their size. Malformed content is left to the parser: what comes before the fault is counted.
     """
     waiting = [(memoryview(content), descriptor)]
     fields = 0
@@ -67,6 +69,8 @@ def has_more_fields(content: bytes, descriptor: Descriptor, limit: int) -> bool:
             field = message.fields_by_number.get(tag >> 3)
             if payload and field is not None and field.message_type is not None:
                 waiting.append((payload, field.message_type))
+            elif payload and field is not None and field.type in VARINT_TYPES:
+                fields += len(payload) // PACKED_BYTES
     return fields > limit
 
 

@@ -171,7 +171,7 @@ class CalibrationImages:
 
 def _find_calibration_split(data_location: Path) -> Split:
     for name in ("calibration", "train"):
-        if any(data_location.glob(f"{name}-*-of-*")):
+        if is_folder(data_location) and any(data_location.glob(f"{name}-*-of-*")):
             return find_split(data_location, name)
     return find_split(data_location)
 

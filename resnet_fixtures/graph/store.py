@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from resnet_fixtures.errors import InputError
+from resnet_fixtures.graph.cache import load_cached
 from resnet_fixtures.graph.embedded import embedded_graph_file
 from resnet_fixtures.graph.frozen import load_frozen_graph
 from resnet_fixtures.graph.interface import DEFAULT_IMAGE_SIZE
@@ -46,14 +45,9 @@ class GraphStore:
 
     def embedded_graph(self, precision: Precision) -> FrozenGraph:
         """Return the embedded graph, loaded once too; a damaged file of the cache is built again, which is said."""
-        path = self.embedded_file(precision)
-        try:
-            return self._load(path, precision)
-        except InputError:
-            self._announce(f"{path} is damaged, and is built again")
-            with suppress(OSError):  # of a cache that may not be written; the error that led here comes again then
-                path.unlink()
-            return self._load(self.embedded_file(precision), precision)
+        return load_cached(
+            lambda: self.embedded_file(precision), lambda path: self._load(path, precision), self._announce
+        )
 
     def _load(self, path: Path, precision: Precision) -> FrozenGraph:
         if path not in self._loaded:

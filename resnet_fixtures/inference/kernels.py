@@ -9,11 +9,12 @@ import re
 import subprocess
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resnet_fixtures.errors import REFUSED, InputError, RunError
-from resnet_fixtures.graph.cache import cache_folder, cached_file
+from resnet_fixtures.graph.cache import INFERENCE_SOURCES, cache_folder, cached_file, load_cached
 from resnet_fixtures.hardware.isa import Isa, read_isa
 from resnet_fixtures.hardware.library_environment import ONEDNN_SWITCH
 from resnet_fixtures.inference import onednn_verbose
@@ -128,8 +129,12 @@ def executed_kernels(
     sizes = TOGETHER if batch_size in TOGETHER else (batch_size,)
     key = _cache_key(order, sizes, isa, environ)
     name = f"kernels_{precision}.json"
-    file = cached_file(folder or cache_folder(), name, key, lambda: _run_steps(order, sizes, environ))
-    found = json.loads(file.read_bytes())
+
+    def find() -> Path:
+        run = partial(_run_steps, order, sizes, environ)
+        return cached_file(folder or cache_folder(), name, key, run, INFERENCE_SOURCES)
+
+    found = load_cached(find, lambda file: json.loads(file.read_bytes()))
     kernels = tuple((Kernel(*names), count) for names, count in found["kernels"][str(batch_size)])
     return KernelProof(precision, isa, found["graph_convolutions"], kernels)
 

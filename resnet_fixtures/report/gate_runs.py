@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from typing import TYPE_CHECKING
 
-from resnet_fixtures.gate.baseline import NAME as BASELINE_NAME
+import numpy as np
+
 from resnet_fixtures.gate.run_file import is_run, parse_run
 from resnet_fixtures.gate.samples import Metric
 from resnet_fixtures.report.history import Judged, Result, Run, Score
 from resnet_fixtures.report.stored_json import Fields
 from resnet_fixtures.report.stored_runs import read_circumstances, read_versions, sample_quantiles
 from resnet_fixtures.stats.proportion import wilson_interval
+from resnet_fixtures.stats.summary import bound_median
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from datetime import datetime
     from pathlib import Path
 
@@ -33,6 +34,7 @@ def is_gate_run(stored: Fields) -> bool:
 def read_gate_run(path: Path, stored: Fields) -> tuple[Run, list[Score]]:
     """Return the timings and verdicts as a run, and the accuracy as scores; a baseline's scores are of other nights."""
     entries, time = parse_run(path, dict(stored.values)), stored.time("created")
+    judged = tuple(_read_verdicts(stored.nested("entries")))
     timed = [entry for entry in entries.values() if entry.metric in SPEEDS and entry.batch_size]
     run = Run(
         source=str(path),
@@ -40,8 +42,8 @@ def read_gate_run(path: Path, stored: Fields) -> tuple[Run, list[Score]]:
         node="",
         commit="",
         results=tuple(_to_result(entry) for entry in timed),
-        judged=tuple(_read_verdicts(stored.nested("entries"))),
-        is_baseline=path.name == BASELINE_NAME,
+        judged=judged,
+        is_baseline=not judged,  # only --gate-update writes no verdicts
     )
     scored = [] if run.is_baseline else [entry for entry in entries.values() if entry.scored]
     return run, [_to_score(path, time, entry) for entry in scored]
@@ -50,32 +52,20 @@ def read_gate_run(path: Path, stored: Fields) -> tuple[Run, list[Score]]:
 def _to_result(entry: Entry) -> Result:
     medians_s = [statistics.median(sample.steps_s) for sample in entry.samples]
     latency_s = statistics.median(medians_s)
-    interval_s = log_interval(medians_s)
+    interval_s = bound_median(np.sort(medians_s), CONFIDENCE)
     circumstances = read_circumstances(Fields(entry.test, {**entry.facts, "batch_size": entry.batch_size}))
     # A result's batch is one process', the gate's is a step of all of them.
     circumstances["batch_size"] = max(1, entry.batch_size // circumstances["processes"])
     return Result(
         test=entry.test,
         images_per_s=entry.batch_size / latency_s,
-        interval=(entry.batch_size / interval_s[1], entry.batch_size / interval_s[0]) if interval_s else None,
+        interval=(entry.batch_size / interval_s.high, entry.batch_size / interval_s.low) if interval_s else None,
         latency_s=latency_s,
         steps=sum(len(sample.steps_s) for sample in entry.samples),
         medians_s=tuple(medians_s),
         quantiles=tuple(sample_quantiles([step_s for sample in entry.samples for step_s in sample.steps_s])),
         **circumstances,
     )
-
-
-def log_interval(medians_s: Sequence[float]) -> tuple[float, float] | None:
-    """Bound the typical process' median by Student's t on the logarithms; None for one process."""
-    if len(medians_s) < 2:
-        return None
-    from scipy.stats import t
-
-    logs = [math.log(median_s) for median_s in medians_s]
-    reach = t.ppf((1 + CONFIDENCE) / 2, len(logs) - 1) * statistics.stdev(logs) / math.sqrt(len(logs))
-    middle = statistics.mean(logs)
-    return math.exp(middle - reach), math.exp(middle + reach)
 
 
 def _to_score(path: Path, time: datetime, entry: Entry) -> Score:

@@ -12,7 +12,14 @@ from resnet_fixtures.report.gate_runs import is_gate_run, read_gate_run
 from resnet_fixtures.report.history import History
 from resnet_fixtures.report.stored_json import CURE, read_object
 from resnet_fixtures.report.stored_runs import is_saved_run, read_saved_run
-from resnet_fixtures.report.stored_scores import is_score, is_training, is_trial, read_score, read_training
+from resnet_fixtures.report.stored_scores import (
+    is_of_training,
+    is_score,
+    is_training,
+    is_trial,
+    read_score,
+    read_training,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -73,7 +80,8 @@ class Findings:
         elif is_training(stored):
             self.trainings.append(read_training(path, stored))
         elif is_score(stored):
-            self.scores.append(read_score(path, stored))
+            if not is_of_training(stored):
+                self.scores.append(read_score(path, stored))
         elif not is_trial(stored):
             raise InputError(f"{path} is no result of pytest-benchmark or of this suite: {CURE}.")
 

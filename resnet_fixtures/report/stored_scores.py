@@ -24,6 +24,11 @@ def is_score(stored: Fields) -> bool:
     return stored.has("precision", "data", "correct1", "correct5", "images", "top1_interval")
 
 
+def is_of_training(stored: Fields) -> bool:
+    """Tell the score of a training's frozen model, which stands with the training."""
+    return stored.values.get("of_training") is True
+
+
 def is_training(stored: Fields) -> bool:
     """Tell the result of a training to a target."""
     return stored.values.get("mode") == "convergence" and stored.has("precision", "target", "top1")

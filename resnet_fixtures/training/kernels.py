@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from resnet_fixtures.errors import RunError
-from resnet_fixtures.graph.cache import TRAINING_SOURCES, cache_folder, cached_file
+from resnet_fixtures.graph.cache import TRAINING_SOURCES, cache_folder, cached_file, load_cached
 from resnet_fixtures.inference.child import child_command, child_environment, describe_end
 from resnet_fixtures.inference.kernels import list_counts, machine_key, run_with_verbose
 from resnet_fixtures.inference.onednn_verbose import Kernel, count_kernels
@@ -87,10 +88,13 @@ def executed_kernels(
     order = Order(Recipe(precision=precision, batch_size=BATCH), plan.intra, 1, train_steps=1)
     key = {**order.recipe.as_dict(), "intra": plan.intra, **machine_key(isa, environ)}
     name = f"training_kernels_{precision}.json"
-    file = cached_file(folder or cache_folder(), name, key, lambda: _run_step(order, plan, environ), TRAINING_SOURCES)
-    return TrainingKernels(
-        precision, isa, tuple((Kernel(*names), count) for names, count in json.loads(file.read_bytes()))
-    )
+
+    def find() -> Path:
+        run = partial(_run_step, order, plan, environ)
+        return cached_file(folder or cache_folder(), name, key, run, (*TRAINING_SOURCES, "inference"))
+
+    found = load_cached(find, lambda file: json.loads(file.read_bytes()))
+    return TrainingKernels(precision, isa, tuple((Kernel(*names), count) for names, count in found))
 
 
 def _run_step(order: Order, plan: ThreadPlan, environ: Mapping[str, str]) -> bytes:

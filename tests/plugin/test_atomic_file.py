@@ -1,15 +1,12 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from resnet_fixtures.atomic_file import write_atomically
 from resnet_fixtures.errors import InputError
 from tests.plugin.full_disk import LIMIT_BYTES, full_disk
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_content_and_folders_appear(tmp_path: Path) -> None:
@@ -46,9 +43,26 @@ def test_a_full_disk_leaves_the_old_content_and_nothing_else(tmp_path: Path, old
 
 def test_a_folder_of_that_name(tmp_path: Path) -> None:
     (tmp_path / "taken").mkdir()
-    with pytest.raises(InputError, match=r"taken cannot be written \(Is a directory\)"):
+    with pytest.raises(InputError, match=r"taken is no regular file and would be replaced by one: name another"):
         write_atomically(tmp_path / "taken", b"")
     assert [entry.name for entry in tmp_path.iterdir()] == ["taken"]
+
+
+def test_a_device_is_not_replaced(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"^/dev/null is no regular file"):
+        write_atomically(Path("/dev/null"), b"")
+    (tmp_path / "link").symlink_to("/dev/null")
+    with pytest.raises(InputError, match=r"^/dev/null is no regular file"):
+        write_atomically(tmp_path / "link", b"")
+    assert Path("/dev/null").is_char_device()
+
+
+def test_a_link_stays_and_what_it_leads_to_is_written(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("target")
+    for content in (b"old", b"new"):
+        write_atomically(tmp_path / "link", content)
+        assert (tmp_path / "target").read_bytes() == content
+    assert (tmp_path / "link").is_symlink()
 
 
 def test_a_parent_that_is_a_file(tmp_path: Path) -> None:

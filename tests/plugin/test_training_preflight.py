@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from resnet_fixtures.data.location import find_split
+from resnet_fixtures.gate.run_file import write_run
 from resnet_fixtures.hardware.topology import read_topology
 from resnet_fixtures.precision import Precision
 from resnet_fixtures.training.checkpoint import Checkpoint, CheckpointFolder
@@ -201,6 +202,17 @@ def test_checkpoint_of_another_training(
     path = save(tmp_path / "trial_fp32_bs16_1", recipe, data)
     result = run_suite(f"--checkpoint={tmp_path}", *TRIAL, tests=[TRAINING])
     refuses(result, f"{path} belongs to another training ({difference}): pass what that one was given, or another *.")
+
+
+@pytest.mark.parametrize("mode", ["--gate", "--gate-update"])
+def test_gate_judges_no_training_that_goes_on(run_suite: SuiteRunner, tmp_path: Path, mode: str) -> None:
+    write_run(tmp_path / "baseline.json", {})
+    result = run_suite(
+        mode, f"--gate-baseline={tmp_path}/baseline.json", f"--checkpoint={tmp_path}/c", *TARGET, tests=[TRAINING]
+    )
+    refuses(
+        result, f"{mode} judges the time of whole trainings, and what goes on from --checkpoint is a part of one: *"
+    )
 
 
 @pytest.mark.parametrize("run", ["", "_2"])

@@ -88,7 +88,7 @@ class Run:
     ) -> None:
         self.session, self.split, self.preprocessing, self.plan = session, split, preprocessing, plan
         self.path = folder / "fp32.journal"
-        self.identity = identify_run(session.graph, split, preprocessing)
+        self.identity = identify_run(session.graph, split, preprocessing, {"cpu": ["EPYC"]})
 
     def __call__(
         self, on_batch: Callable[[EvaluationProgress], object] | None = None, *, resume: bool = True, batch: int = BATCH

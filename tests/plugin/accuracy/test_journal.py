@@ -157,14 +157,16 @@ def test_identity_is_all_that_the_answers_depend_on(make_graph: GraphMaker, writ
     zeros = np.zeros((768, 11), np.float32)
     graph, other_graph = (make_graph(zeros, np.full(11, bias, np.float32)) for bias in (0, 1))
     split, preprocessing = write_split([1] * 23), Preprocessing.for_image_size(16)
+    here, there = {"cpu": ["EPYC", "avx512f"]}, {"cpu": ["EPYC", "avx2"]}
     identities = [
-        identify_run(graph, split, preprocessing),
-        identify_run(other_graph, split, preprocessing),
-        identify_run(graph, split, Preprocessing(16, 18, scaling=Scaling.UNIT)),
-        identify_run(graph, write_split([1] * 22, [b"jpeg"] * 22), preprocessing),
+        identify_run(graph, split, preprocessing, here),
+        identify_run(other_graph, split, preprocessing, here),
+        identify_run(graph, split, Preprocessing(16, 18, scaling=Scaling.UNIT), here),
+        identify_run(graph, write_split([1] * 22, [b"jpeg"] * 22), preprocessing, here),
+        identify_run(graph, split, preprocessing, there),
     ]
-    assert len({json.dumps(identity) for identity in identities}) == 4
-    assert identities[0] == identify_run(graph, split, preprocessing)
+    assert len({json.dumps(identity) for identity in identities}) == 5
+    assert identities[0] == identify_run(graph, split, preprocessing, here)
 
 
 def test_second_run_is_refused_while_the_first_goes_on(path: Path, batches: list[Predictions]) -> None:

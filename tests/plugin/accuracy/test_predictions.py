@@ -16,6 +16,7 @@ from resnet_fixtures.accuracy.predictions import (
 )
 from resnet_fixtures.errors import InputError
 from resnet_fixtures.precision import Precision
+from tests.plugin.full_disk import full_disk
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,13 +90,7 @@ def test_output_dir_that_cannot_be_written_is_the_user_s_error(
         write_results_file(tmp_path / "file" / "below", Precision.INT8, NOW, make_predictions([0]))
 
 
-def test_failed_write_leaves_nothing_behind(
-    tmp_path: Path, make_predictions: PredictionsMaker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(path: Path, content: bytes) -> None:
-        raise InputError(f"{path} cannot be written (No space left on device): {len(content)} bytes")
-
-    monkeypatch.setattr("resnet_fixtures.unique_file.write_atomically", fail)
-    with pytest.raises(InputError, match="No space left on device"):
+def test_failed_write_leaves_nothing_behind(tmp_path: Path, make_predictions: PredictionsMaker) -> None:
+    with pytest.raises(InputError, match="cannot be written"), full_disk(10):
         write_results_file(tmp_path, Precision.INT8, NOW, make_predictions([0]))
     assert not list(tmp_path.iterdir())

@@ -40,6 +40,7 @@ def test_an_image_is_located_in_its_file(image: int, place: tuple[int, int]) -> 
 
 def test_places_are_named_for_people() -> None:
     assert SPLIT.name_place(1) == "/data/validation-0-of-2, record 2"
+    assert SPLIT.name_image(1) == "validation-0-of-2, record 2"  # wherever the data lie
     jpegs = replace(SPLIT, kind=SplitKind.JPEGS, counts=(1, 1))
     assert jpegs.name_place(1) == "/data/validation-1-of-2"
 

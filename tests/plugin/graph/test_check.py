@@ -102,6 +102,12 @@ def test_an_attribute_that_calls_a_function(graph_def: GraphDef, many: bool) -> 
     refuse(graph_def, "calls a function")
 
 
+@pytest.mark.parametrize("layout", [b"", b"X", b"NCHW_VECT_C"])
+def test_a_layout_that_tensorflow_would_abort_for(graph_def: GraphDef, layout: bytes) -> None:
+    graph_def.node.add(name="pool", op="QuantizedMaxPool").attr["data_format"].s = layout
+    refuse(graph_def, f"node pool has the layout {layout!r}: pass a graph in NHWC")
+
+
 def test_an_input_that_is_not_there(graph_def: GraphDef) -> None:
     graph_def.node[-1].input[0] = "dense/nothing"
     refuse(

@@ -79,6 +79,15 @@ def test_millions_of_fields_deep_inside_are_seen() -> None:
     assert not has_more_fields(content, tf.compat.v1.GraphDef.DESCRIPTOR, fields)
 
 
+def test_packed_numbers_count_by_their_size() -> None:
+    graph_def = tf.compat.v1.GraphDef()
+    graph_def.node.add().attr["a"].list.i.extend([0] * 6400)
+    content = graph_def.SerializeToString()
+    fields = 1 + 1 + 2 + 1 + 1 + 6400 // 64  # node; attribute; its key and value; the list; its numbers, and these
+    assert has_more_fields(content, tf.compat.v1.GraphDef.DESCRIPTOR, fields - 1)
+    assert not has_more_fields(content, tf.compat.v1.GraphDef.DESCRIPTOR, fields)
+
+
 def test_nesting_takes_no_stack() -> None:
     content = b""
     for _ in range(5000):  # attr { value { func { attr { … } } } }

@@ -129,6 +129,10 @@ def test_tiny_graph_runs_once_and_is_remembered(tiny_graph: Path, tmp_path: Path
     assert sum(proof.implementations.values()) == 54  # one step alone, with its dense layer
     assert proof.is_native
 
+    (answer,) = tmp_path.glob("kernels_*.json")
+    answer.write_bytes(answer.read_bytes()[:-3])
+    assert executed_kernels(tiny_graph, Precision.FP32, 2, PLAN, environ, tmp_path) == proof  # looked for again
+
     environ["PYTHONHOME"] = "/nonexistent"  # no Python starts with it
     assert executed_kernels(tiny_graph, Precision.FP32, 2, PLAN, environ, tmp_path) == proof
     with pytest.raises(RuntimeError, match=r"^The process that looks for kernels ended with exit status 1; its last"):

@@ -20,7 +20,7 @@ from resnet_fixtures.report.figures import (
 )
 from resnet_fixtures.report.stored_history import read_history
 from tests.plugin.report.hostile import write_hostile_history
-from tests.plugin.report.told_runs import write_gate_run, write_history, write_score
+from tests.plugin.report.told_runs import write_baseline, write_history, write_score
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 def history(tmp_path_factory: pytest.TempPathFactory) -> History:
     folder = tmp_path_factory.mktemp("storage")
     write_history(folder, 40)
-    write_gate_run(folder / "gate-baseline.json", 0)
+    write_baseline(folder / "gate-baseline.json")
     for precision, correct in {"int8": 38_110, "fp32": 38_250}.items():
         write_score(folder, precision, correct)
     write_score(folder, "int8", 350, 360, "digits", day=21)

@@ -8,7 +8,7 @@ import pytest
 
 from resnet_fixtures.errors import InputError
 from resnet_fixtures.report.__main__ import find_folder, main
-from tests.plugin.report.told_runs import write_gate_run, write_history
+from tests.plugin.report.told_runs import write_baseline, write_history
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,7 @@ def storage(tmp_path: Path) -> list[str]:
 
 
 def test_page_is_written(storage: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write_gate_run(tmp_path / "storage" / "gate-baseline.json", 0)  # no run of its own, on the page either
+    write_baseline(tmp_path / "storage" / "gate-baseline.json")  # no run of its own, on the page either
     out = tmp_path / "new" / "report.html"
     assert main([*storage, "--out", str(out)]) == 0
     assert out.read_text().startswith("<!DOCTYPE html>")

@@ -4,13 +4,14 @@ import json
 import statistics
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from resnet_fixtures.errors import InputError
 from resnet_fixtures.gate.run_file import read_run, write_run
-from resnet_fixtures.gate.verdict import Verdict
+from resnet_fixtures.gate.verdict import Judgement, Verdict
 from resnet_fixtures.report.history import Machine
 from resnet_fixtures.report.stored_history import read_history
 from tests.plugin.report.told_runs import (
@@ -21,12 +22,16 @@ from tests.plugin.report.told_runs import (
     make_accuracy_entry,
     make_benchmark,
     make_facts,
+    write_baseline,
     write_gate_run,
     write_history,
     write_saved_run,
     write_score,
     write_training,
 )
+
+if TYPE_CHECKING:
+    from resnet_fixtures.gate.samples import Entry
 
 NOISE = np.random.default_rng(0)
 
@@ -108,15 +113,19 @@ def test_gated_and_saved_run_is_one_with_the_verdict_and_the_commit(tmp_path: Pa
 
 def test_baseline_is_no_run_but_a_line(tmp_path: Path) -> None:
     write_history(tmp_path, 3, sizes=(128,))
-    write_gate_run(tmp_path / "gate-baseline.json", 0)
+    write_baseline(tmp_path / "gate-baseline.json")
     history = read_history(tmp_path, tmp_path / "none")
     assert [number for number, _ in history.numbered()] == [1, 2, 3]
     assert [series.baseline is not None for series in history.series] == [True, False, False]
 
 
+def judge(entry: Entry) -> dict[str, Judgement]:
+    return {entry.test: Judgement(entry.test, Verdict.PASS, "no image lost")}
+
+
 def test_accuracy_of_a_gate_run_is_a_score(tmp_path: Path) -> None:
     entry = make_accuracy_entry((0, 0, 0, 4, 5))
-    write_run(tmp_path / "gate_1.json", {entry.test: entry}, created=BEGIN)
+    write_run(tmp_path / "gate_1.json", {entry.test: entry}, judge(entry), created=BEGIN)
     (score,) = read_history(tmp_path / "none", tmp_path).scores
     assert (score.precision, score.data, score.images, score.correct1, score.correct5) == ("int8", "imagenet", 5, 3, 4)
     assert score.interval == pytest.approx((0.2307, 0.8824), abs=1e-4)  # Wilson's of 3 of 5
@@ -126,13 +135,20 @@ def test_a_gated_run_that_left_its_own_result_is_one_score(tmp_path: Path) -> No
     entry = make_accuracy_entry((0, 0, 0, 4, 5))
     for day in (19, 21, 22):
         created = datetime(2026, 3, day, tzinfo=timezone.utc)
-        write_run(tmp_path / f"gate_{day}.json", {entry.test: entry}, created=created)
+        write_run(tmp_path / f"gate_{day}.json", {entry.test: entry}, judge(entry), created=created)
     interval = read_history(tmp_path / "none", tmp_path).scores[0].interval
     own = write_score(tmp_path, "int8", 3, images=5, day=20)
     own.write_text(json.dumps({**json.loads(own.read_text()), "correct5": 4, "top1_interval": interval}))
     scores = read_history(tmp_path / "none", tmp_path).scores
     # The first gate's is older than the result, the second is the result's own, and the third has none.
     assert [Path(one.source).name for one in scores] == ["gate_19.json", own.name, "gate_22.json"]
+
+
+def test_score_of_a_training_s_model_is_none_of_the_accuracy(tmp_path: Path) -> None:
+    write_score(tmp_path, "int8", 38_110)
+    trained = write_score(tmp_path, "int8", 100, day=21)
+    trained.write_text(json.dumps({**json.loads(trained.read_text()), "of_training": True}))
+    assert [score.correct1 for score in read_history(tmp_path / "none", tmp_path).scores] == [38_110]
 
 
 def test_scores_and_trainings_stand_beside_the_logs(tmp_path: Path) -> None:

@@ -118,6 +118,11 @@ def write_gate_run(path: Path, night: int, verdict: Verdict = Verdict.PASS, test
     write_run(path, entries, judgements, BEGIN + timedelta(days=night, hours=1))
 
 
+def write_baseline(path: Path) -> None:
+    """Write a gate's baseline of the same test: a run without verdicts."""
+    write_run(path, {TEST: make_entry(TEST, np.random.default_rng(0))}, created=BEGIN)
+
+
 def make_entry(test: str, noise: np.random.Generator) -> Entry:
     """Return an int8 timing at batch 128."""
     middles_s = 128 / 80.8 * np.exp(noise.normal(0, 0.01, 10))
