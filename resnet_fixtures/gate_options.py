@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resnet_fixtures.errors import InputError
 from resnet_fixtures.gate.sampling import DEFAULT_MAX_TIME_S
 from resnet_fixtures.option_values import parse_seconds
+from resnet_fixtures.paths import parse_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     import pytest
 
@@ -46,7 +47,7 @@ def add_gate_options(group: pytest.OptionGroup) -> None:
     group.addoption("--gate", action="store_true", help="judge every timing and score against the baseline")
     group.addoption("--gate-update", action="store_true", help="measure, and write what passes into the baseline")
     group.addoption(
-        "--gate-baseline", type=Path, metavar="PATH",
+        "--gate-baseline", type=parse_path, metavar="PATH",
         help="the baseline: a file of --gate-update, or pytest-benchmark's runs (default: gate-baseline.json in its "
         "storage)",
     )  # fmt: skip
@@ -59,10 +60,12 @@ def add_gate_options(group: pytest.OptionGroup) -> None:
         help="what a test is that the samples cannot decide (default %(default)s)",
     )  # fmt: skip
     group.addoption(
-        "--against", type=Path, metavar="PYTHON",
+        "--against", type=parse_path, metavar="PYTHON",
         help="run against another environment: its interpreter, with tensorflow and numpy",
     )  # fmt: skip
-    group.addoption("--against-graph", type=Path, metavar="PATH", help="run against another graph of the precision")
+    group.addoption(
+        "--against-graph", type=parse_path, metavar="PATH", help="run against another graph of the precision"
+    )
 
 
 def add_gate_settings(parser: pytest.Parser) -> None:

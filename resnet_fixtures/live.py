@@ -54,8 +54,8 @@ class LiveBar:
         from tqdm import tqdm
 
         self._live = LiveTerminal(config)
-        interval_s = 0.5 if sys.stderr.isatty() else 30.0
         with self._live.uncaptured():
+            interval_s = 0.5 if sys.stderr.isatty() else 30.0
             self._bar = tqdm(
                 desc=title, unit=f" {unit}", file=sys.stderr, leave=False, disable=hasattr(config, "workerinput"),
                 mininterval=interval_s, delay=interval_s,

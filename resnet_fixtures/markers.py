@@ -39,6 +39,7 @@ ACCURACY_BATCH_SIZES = (100,)
 TRAINING_BATCH_SIZES = (16,)
 DISTRIBUTED_BATCH_SIZES = (8,)  # of each process: two of them share the images of a step of one
 TRAINING_FIXTURES = ("timed_training", "convergence_training")
+BATCH_FIXTURES = ("image_batch", "timed_inference", "timed_training", "scoring")  # what needs a batch size
 TRAINING_MARKERS = ("training", "distributed", "mlperf")
 
 
@@ -118,6 +119,7 @@ def select(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         _check_mode(item)
         _check_precision(item)
+        _check_batch_size(item)
     unwanted = {
         item
         for item in items
@@ -232,3 +234,10 @@ def _check_precision(item: pytest.Item) -> None:
     if by_hand and precision_of(item) not in possible and not item.get_closest_marker("skip"):
         names = ", ".join(map(str, possible))
         raise pytest.UsageError(f"{item.nodeid}: its precision is none: parametrize it with some of {names}.")
+
+
+def _check_batch_size(item: pytest.Item) -> None:
+    size = parameter(item, "batch_size")
+    by_hand = any(uses(item, name) for name in BATCH_FIXTURES) and "batch_size" in parametrized_by_hand(item)
+    if by_hand and not item.get_closest_marker("skip") and (type(size) is not int or size < 1):
+        raise pytest.UsageError(f"{item.nodeid}: its batch size is {size!r}: parametrize it with whole numbers from 1.")

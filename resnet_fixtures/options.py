@@ -18,7 +18,7 @@ from resnet_fixtures.option_values import (
     parse_positive,
     parse_seconds,
 )
-from resnet_fixtures.paths import exists
+from resnet_fixtures.paths import exists, parse_path
 from resnet_fixtures.precision import Precision
 from resnet_fixtures.timing.measurement import StepBudget
 from resnet_fixtures.training_options import TrainingOptions, add_training_options, read_training_options
@@ -70,7 +70,7 @@ def add_options(parser: pytest.Parser) -> None:
     )  # fmt: skip
     group.addoption(
         "--data-location",
-        type=Path,
+        type=parse_path,
         metavar="DIR",
         help="ImageNet as TFRecords, or a folder of JPEGs (default: dummy data)",
     )
@@ -87,7 +87,7 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption("--resume", action="store_true", help="go on with an accuracy run that was interrupted")
     group.addoption(
         "--output-dir",
-        type=Path,
+        type=parse_path,
         default=Path("results"),
         metavar="DIR",
         help="where logs and results go (default ./results)",
@@ -176,12 +176,12 @@ def parse_graph_choice(text: str) -> GraphChoice:
     """Parse `[PRECISION=]PATH`; a path that itself has an equals sign is taken whole if it exists."""
     prefix, equals, path = text.partition("=")
     if not equals or exists(Path(text)):
-        return GraphChoice(Path(text), None)
+        return GraphChoice(parse_path(text), None)
     if prefix not in {str(precision) for precision in Precision}:
         raise argparse.ArgumentTypeError(
             f"{text}: {prefix} is no precision; write {_or(Precision)} before the equals sign"
         )
-    return GraphChoice(Path(path), Precision(prefix))
+    return GraphChoice(parse_path(path), Precision(prefix))
 
 
 def _or(names: type[Precision]) -> str:

@@ -7,10 +7,18 @@ pathlib raises for a folder that may not be searched, and for a name that is too
 
 from __future__ import annotations
 
+import argparse
 import os
 from pathlib import Path
 
 FILE_SCHEME = "file://"
+
+
+def parse_path(text: str) -> Path:
+    """Parse an option's path; an empty one, as of a shell variable that is not set, is an ArgumentTypeError."""
+    if not text:
+        raise argparse.ArgumentTypeError("the path is empty; name one, and see that the shell's variable is set")
+    return Path(text)
 
 
 def exists(path: Path) -> bool:

@@ -17,7 +17,7 @@ from resnet_fixtures.live import LiveTerminal
 from resnet_fixtures.markers import replay_clock
 from resnet_fixtures.report.seed_log import SeedLog, open_seed_log
 from resnet_fixtures.suite import RESULT, SUITE, Suite
-from resnet_fixtures.timing.benchmark_adaptor import measure, record
+from resnet_fixtures.timing.benchmark_adaptor import measure, record, refuse_second_timing
 from resnet_fixtures.timing.measurement import Measurement
 from resnet_fixtures.timing.replay import replay
 from resnet_fixtures.versions import result_versions
@@ -45,6 +45,7 @@ class TimedInference:
 
     def __call__(self) -> Measurement:
         """Run warm-ups and steps as the options say."""
+        refuse_second_timing(self.benchmark, self.request.node.nodeid)
         self.benchmark.group = f"{self.graph.precision}-bs{self.batch_size}"
         facts = self._facts()  # the kernels are looked for before anything is timed
         live = LiveTerminal(self.request.config)

@@ -101,7 +101,7 @@ def check_inputs(config: pytest.Config, suite: Suite, items: Sequence[pytest.Ite
     if any(uses(item, name) for item in items for name in WRITERS):
         check_folder("--output-dir", suite.options.output_dir)
     _check_histogram(config)
-    _check_comparison(config)
+    _check_comparison(config, items)
     suite.graphs = prepare_graphs(config, suite, items)
     trials = [item for item in items if uses(item, TIMED)]  # they look at the train split alone
     if suite.options.data_location is not None and (len(trials) < len(items) or not items):
@@ -187,11 +187,20 @@ def _check_histogram(config: pytest.Config) -> None:
         raise InputError("--benchmark-histogram needs pygal: run `pip install 'resnet-fixtures[histogram]'` first.")
 
 
-def _check_comparison(config: pytest.Config) -> None:
-    """Refuse what pytest-benchmark could only refuse at the end; a run that is saved may be a storage's first."""
+def _check_comparison(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
+    """Refuse a comparison that nothing could fail; a run that is saved may be a storage's first."""
     stored = getattr(config, "_benchmarksession", None)
-    if stored and stored.compare_fail and not stored.compared_mapping and not (stored.save or stored.autosave):
+    if not stored or not stored.compare_fail or stored.save or stored.autosave:
+        return
+    if not stored.compared_mapping:  # pytest-benchmark could only refuse it at the end
         raise InputError(
             f"--benchmark-compare-fail has no stored run to compare with in {stored.storage}: "
             "save one with --benchmark-autosave, and pass --benchmark-compare."
+        )
+    timed = {item.nodeid for item in items if "benchmark" in getattr(item, "fixturenames", ())}
+    if timed and not any(timed & set(tests) for tests in stored.compared_mapping.values()):
+        runs = ", ".join(map(str, stored.compared_mapping))
+        raise InputError(
+            f"--benchmark-compare-fail has nothing to compare: {runs} has none of the selected tests; "
+            "save a run of them with --benchmark-autosave."
         )

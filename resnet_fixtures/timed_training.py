@@ -12,7 +12,7 @@ from resnet_fixtures.gating import find_gate
 from resnet_fixtures.hardware.facts import machine_facts
 from resnet_fixtures.markers import replay_clock
 from resnet_fixtures.suite import RESULT, SUITE, Suite
-from resnet_fixtures.timing.benchmark_adaptor import record
+from resnet_fixtures.timing.benchmark_adaptor import record, refuse_second_timing
 from resnet_fixtures.timing.measurement import MIN_WARMUP_STEPS, Measurement
 from resnet_fixtures.timing.replay import replay
 from resnet_fixtures.training.digits import DIGITS_ARCHITECTURE
@@ -55,6 +55,7 @@ class TimedTraining:
 
     def __call__(self, layout: Layout = ALONE) -> TrainingTrial:
         """Train on so many processes; RunError for too few steps to time."""
+        refuse_second_timing(self.benchmark, self.request.node.nodeid)
         clock = replay_clock(self.request.node)
         kernels = {"kernels": self.kernels.as_dict()}  # looked for before anything is timed
         self.benchmark.group = f"training-{self.precision}-bs{self.batch_size}"

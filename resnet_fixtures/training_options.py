@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resnet_fixtures.option_values import (
@@ -15,11 +14,13 @@ from resnet_fixtures.option_values import (
     parse_numbers,
     parse_positive,
 )
+from resnet_fixtures.paths import parse_path
 from resnet_fixtures.training.digits import DIGITS_RECIPE
 from resnet_fixtures.training.recipe import FINE_TUNE_LEARNING_RATE, Augmentation, Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     import pytest
 
@@ -124,9 +125,9 @@ def _add_run_options(group: pytest.OptionGroup) -> None:
         "--stop-threshold", type=parse_fraction, metavar="TOP1", help="stop at this top-1 (default 0.759; digits 0.97)"
     )
     group.addoption(
-        "--checkpoint", type=Path, metavar="DIR", help="save the training there, and go on with what is there"
+        "--checkpoint", type=parse_path, metavar="DIR", help="save the training there, and go on with what is there"
     )
-    group.addoption("--tensorboard", type=Path, metavar="DIR", help="write TensorBoard's event files there")
+    group.addoption("--tensorboard", type=parse_path, metavar="DIR", help="write TensorBoard's event files there")
     group.addoption(
         "--log-every", type=parse_positive, default=LOG_EVERY, metavar="N",
         help="steps between two lines of a training's log (default %(default)s)",

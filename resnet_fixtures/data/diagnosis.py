@@ -50,7 +50,7 @@ def diagnose_record(record: bytes) -> str | None:
     types = {"image/encoded": tf.string, "image/class/label": tf.int64, "image/filename": tf.string}
     try:
         features = tf.io.parse_single_example(record, {name: tf.io.VarLenFeature(types[name]) for name in types})
-    except tf.errors.InvalidArgumentError:
+    except (tf.errors.InvalidArgumentError, UnicodeDecodeError):  # the latter of a message that quotes the record
         return f"the record is no tf.train.Example, or the type of {', '.join(types)} is not string, int64, string"
     counts = {name: int(features[name].values.shape[0]) for name in types}
     for name, count in counts.items():

@@ -76,8 +76,8 @@ def read_batches(
         for images, labels, names in pipeline.as_numpy_iterator():
             yield LabelledBatch(images, index_labels(labels, classes, name_place), _name(split, done, names))
             done += len(labels)
-    except tf.errors.OpError as error:
-        raise explain_failure(split, done, error.message) from error
+    except (tf.errors.OpError, UnicodeDecodeError) as error:  # the latter of a message that quotes a record's bytes
+        raise explain_failure(split, done, str(error)) from error
     if done != end:
         raise DataError(
             f"{split.describe()}: {done} images came where {end} were counted; leave the files alone during a run."

@@ -81,7 +81,11 @@ def _read_promise(location: Path, shards: Sequence[Path]) -> int:
             f"The data location {location} mixes TFRecords of several sets "
             f"(-of-{', -of-'.join(endings)}): keep one set."
         )
-    return int(endings[0])
+    promised = int(endings[0])
+    for shard in shards:
+        if int(shard.name.split("-")[-3]) > promised:
+            raise InputError(f"{shard} is numbered beyond its set of {promised} files: rename it, or move it away.")
+    return promised
 
 
 def _label_jpegs(location: Path, split: str, jpegs: Sequence[Path]) -> Split:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resnet_fixtures.errors import InputError
@@ -16,10 +15,12 @@ from resnet_fixtures.gate.baseline import read_baseline
 from resnet_fixtures.gate.judge import Rules, are_green, judge_runs
 from resnet_fixtures.gate.tolerance import collect_tolerances, parse_metric_tolerance
 from resnet_fixtures.gate.verdict import count_verdicts
+from resnet_fixtures.paths import parse_path
 from resnet_fixtures.refusing_parser import RefusingParser
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from resnet_fixtures.gate.verdict import Judgement
 
@@ -59,8 +60,8 @@ def make_parser() -> RefusingParser:
         prog="python -m resnet_fixtures.gate", description="Judge a stored run against a stored baseline."
     )
     stored = "a file of --gate, --gate-update or --benchmark-json, or pytest-benchmark's storage folder"
-    parser.add_argument("--baseline", type=Path, required=True, help=stored)
-    parser.add_argument("--run", type=Path, required=True, help="what is judged: the like")
+    parser.add_argument("--baseline", type=parse_path, required=True, help=stored)
+    parser.add_argument("--run", type=parse_path, required=True, help="what is judged: the like")
     parser.add_argument(
         "--tolerance", type=parse_metric_tolerance, action="append", default=[], metavar="METRIC=AMOUNT",
         help="what a metric may lose, such as latency_s=2%% or accuracy='0.1 points' (repeatable)",

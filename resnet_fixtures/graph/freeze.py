@@ -6,19 +6,20 @@ Run `python -m resnet_fixtures.graph.freeze --checkpoint DIR --out model.pb` for
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resnet_fixtures.atomic_file import write_atomically
 from resnet_fixtures.errors import InputError
 from resnet_fixtures.graph.resnet50 import BATCH_NORM_EPSILON, Architecture, resnet50
 from resnet_fixtures.graph.weights import stored_weights
+from resnet_fixtures.paths import parse_path
 from resnet_fixtures.precision import Precision
 from resnet_fixtures.refusing_parser import RefusingParser
 from resnet_fixtures.training.checkpoint import find_checkpoint, read_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     import tensorflow as tf
 
@@ -152,8 +153,8 @@ def _make_parser() -> RefusingParser:
     )
     place = "folder of a training (its best checkpoint, else its newest), or one of its files"
     choices = [str(precision) for precision in (Precision.FP32, Precision.BF16)]
-    parser.add_argument("--checkpoint", type=Path, required=True, help=place)
-    parser.add_argument("--out", type=Path, required=True, help="where to write the GraphDef")
+    parser.add_argument("--checkpoint", type=parse_path, required=True, help=place)
+    parser.add_argument("--out", type=parse_path, required=True, help="where to write the GraphDef")
     parser.add_argument("--precision", choices=choices, help="of the graph (default: the training's)")
     return parser
 

@@ -13,7 +13,6 @@ import sys
 import tempfile
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resnet_fixtures.atomic_file import write_atomically
@@ -25,12 +24,13 @@ from resnet_fixtures.graph.fold import fold_for_inference
 from resnet_fixtures.graph.frozen import WrongPrecisionError, check_content
 from resnet_fixtures.graph.parse import read_graph_file
 from resnet_fixtures.output_folder import check_folder
-from resnet_fixtures.paths import is_folder
+from resnet_fixtures.paths import is_folder, parse_path
 from resnet_fixtures.precision import Precision
 from resnet_fixtures.refusing_parser import RefusingParser
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence, Sized
+    from pathlib import Path
     from typing import Protocol
 
     import numpy as np
@@ -118,9 +118,9 @@ def _make_parser() -> RefusingParser:
     )
     places = "folder with calibration-, train- or validation-*-of-* TFRecords, or JPEGs"
     count = "calibration images (default %(default)s)"
-    parser.add_argument("--in-graph", type=Path, required=True, help="frozen fp32 GraphDef (.pb)")
-    parser.add_argument("--data-location", type=Path, required=True, help=places)
-    parser.add_argument("--out", type=Path, required=True, help="where to write the int8 GraphDef")
+    parser.add_argument("--in-graph", type=parse_path, required=True, help="frozen fp32 GraphDef (.pb)")
+    parser.add_argument("--data-location", type=parse_path, required=True, help=places)
+    parser.add_argument("--out", type=parse_path, required=True, help="where to write the int8 GraphDef")
     parser.add_argument("--images", type=int, default=DEFAULT_CALIBRATION_IMAGES, help=count)
     return parser
 
@@ -134,14 +134,28 @@ def quantize_file(in_graph: Path, data_location: Path, out: Path, images: int) -
         graph_def, interface = check_content(read_graph_file(in_graph), Precision.FP32, str(in_graph))
     except WrongPrecisionError as error:
         raise InputError(f"--in-graph {in_graph} computes in {error.found}: pass an fp32 graph.") from error
+    _refuse_broken_weights(graph_def, in_graph)
     split = _find_calibration_split(data_location)
     if not 0 < images <= split.images:
         there = f"the {split.images} images of {split.name} in {data_location}"
         raise InputError(f"--images {images} is not between 1 and {there}: pass another number.")
     batches = CalibrationImages(split, interface.image_size, interface.classes, images)
+    for _ in batches:  # a broken image is told here: neural-compressor would swallow the error
+        pass
     quantized = quantize(graph_def, interface.input_name, interface.output_name, batches)
     write_atomically(out, quantized.SerializeToString(deterministic=True))
     return f"{out}: int8 graph of {in_graph}, calibrated on {images} images of the {split.describe()}"
+
+
+def _refuse_broken_weights(graph_def: tf.compat.v1.GraphDef, in_graph: Path) -> None:
+    """Refuse weights that are not finite, of which neural-compressor would make an int8 graph all the same."""
+    import numpy as np
+    import tensorflow as tf
+
+    for node in graph_def.node:
+        is_weight = node.op == "Const" and node.attr["dtype"].type == tf.float32.as_datatype_enum
+        if is_weight and not np.isfinite(tf.make_ndarray(node.attr["value"].tensor)).all():
+            raise InputError(f"--in-graph {in_graph}: {node.name} is not finite: pass a graph with whole weights.")
 
 
 @dataclass(frozen=True)

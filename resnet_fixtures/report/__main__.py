@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from resnet_fixtures.atomic_file import write_atomically
 from resnet_fixtures.errors import InputError
-from resnet_fixtures.paths import find_storage_folder
+from resnet_fixtures.paths import find_storage_folder, parse_path
 from resnet_fixtures.refusing_parser import RefusingParser
 from resnet_fixtures.report.markdown import render_markdown
 from resnet_fixtures.report.page import render_page
@@ -59,10 +59,10 @@ def _make_parser() -> RefusingParser:
     )
     parser.add_argument("--storage", default=".benchmarks", help="pytest-benchmark's storage (default: .benchmarks)")
     parser.add_argument(
-        "--results", type=Path, default=Path("results"), help="--output-dir of the runs (default: results)"
+        "--results", type=parse_path, default=Path("results"), help="--output-dir of the runs (default: results)"
     )
     parser.add_argument("--format", choices=sorted(RENDERERS), default="html", help="html (the default) or markdown")
-    parser.add_argument("--out", type=Path, help="where to write it; Markdown goes to standard output without it")
+    parser.add_argument("--out", type=parse_path, help="where to write it; Markdown goes to standard output without it")
     return parser
 
 

@@ -33,6 +33,12 @@ class PedanticBenchmark(Protocol):
         """Time `rounds` calls of the target, and call `setup` before each, outside the timed part."""
 
 
+def refuse_second_timing(benchmark: PedanticBenchmark, test: str) -> None:
+    """Raise a RunError where a test has been timed: pytest-benchmark keeps one timing of each."""
+    if benchmark.stats is not None:
+        raise RunError(f"{test} is timed twice, and pytest-benchmark keeps one timing of a test: split it.")
+
+
 def measure(
     benchmark: PedanticBenchmark,
     step: Callable[[], object],

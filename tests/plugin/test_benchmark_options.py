@@ -95,6 +95,16 @@ def test_comparison_that_could_fail_needs_a_stored_run(compare_apart: Comparison
     assert list((tmp_path / ".benchmarks").rglob("0001_*.json"))  # what the next night compares with
 
 
+def test_comparison_that_could_fail_needs_one_of_its_tests(compare_apart: Comparison, tmp_path: Path) -> None:
+    compare_apart("--benchmark-autosave")
+    (file,) = (tmp_path / ".benchmarks").rglob("*.json")
+    file.write_text(file.read_text().replace("test_online_inference", "test_another"))
+    status, output = compare_apart("--benchmark-compare-fail=median:10%")
+    assert status == pytest.ExitCode.USAGE_ERROR
+    assert "ERROR: --benchmark-compare-fail has nothing to compare: " in output
+    assert " passed" not in output
+
+
 @pytest.mark.parametrize(("factor", "status"), [(1e-3, "worse"), (1e3, "better")])
 def test_compare_fails_when_a_step_gets_slower(
     pytester: pytest.Pytester, time_online: SuiteRunner, factor: float, status: str

@@ -193,6 +193,29 @@ def test_training_that_is_asked_for_late(pytester: pytest.Pytester, run_suite: S
     result.stdout.fnmatch_lines(["*test_late[[]fp32-2] asks for its timing while it runs, *: name timed_training or *"])
 
 
+@pytest.mark.parametrize("size", ["0", "-3", "'4'", "2.5", "True"])
+def test_batch_size_of_one_s_own_that_is_none(pytester: pytest.Pytester, run_suite: SuiteRunner, size: str) -> None:
+    pytester.makepyfile(
+        f"import pytest\n\n@pytest.mark.parametrize('batch_size', [{size}])\n"
+        "def test_it(image_batch, batch_size):\n    pass\n"
+    )
+    result = run_suite("-m", "fp32")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        [f"ERROR: *::test_it*: its batch size is {size}: parametrize it with whole numbers from 1."]
+    )
+
+
+def test_a_test_is_timed_once(pytester: pytest.Pytester, run_suite: SuiteRunner, fp32_file: Path) -> None:
+    pytester.makepyfile(
+        "import pytest\n\n@pytest.mark.perf\n"
+        "def test_twice(timed_inference):\n    timed_inference()\n    timed_inference()\n"
+    )
+    result = run_suite(f"--in-graph=fp32={fp32_file}", "-m", "fp32", "--batch-size=1", *QUICK)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*test_twice* is timed twice, and pytest-benchmark keeps one timing of a test: *"])
+
+
 def test_timing_without_pytest_s_terminal(run_suite: SuiteRunner, fp32_file: Path) -> None:
     arguments = ("-p", "no:terminal", "--junit-xml=junit.xml", "-m", "fp32", "--batch-size=1", *QUICK)
     result = run_suite(f"--in-graph=fp32={fp32_file}", *arguments, tests=[TESTS / "perf"])

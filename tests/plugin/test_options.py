@@ -74,7 +74,6 @@ def test_graphs_of_each_precision(pytester: pytest.Pytester) -> None:
         ("graph.pb", "graph.pb", None),
         ("int8=graph.pb", "graph.pb", Precision.INT8),
         ("bf16=a=b.pb", "a=b.pb", Precision.BF16),
-        ("fp32=", "", Precision.FP32),
     ],
 )
 def test_graph_choice(text: str, path: str, precision: Precision | None) -> None:

@@ -28,6 +28,9 @@ TEST = "def test_nothing():\n    raise AssertionError('a test ran')\n"
         (("--socket-id", "-1"), "argument --socket-id: -1 is negative; *"),
         (("--numa-cores-per-instance", "node"), "argument --numa-cores-per-instance: 'node' is not a whole number; *"),
         (("--accuracy-tolerance", "5"), "argument --accuracy-tolerance: 5 is not between 0 and 1; *"),
+        (("--data-location", ""), "argument --data-location: the path is empty; name one, *"),
+        (("--in-graph", "fp32="), "argument --in-graph: the path is empty; name one, *"),
+        (("--output-dir", ""), "argument --output-dir: the path is empty; name one, *"),
         (
             ("--in-graph", "int4=x.pb"),
             "argument --in-graph: int4=x.pb: int4 is no precision; write int8, fp32 or bf16*",

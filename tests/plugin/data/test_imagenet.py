@@ -119,6 +119,16 @@ def test_a_corrupt_jpeg_is_named_after_the_good_batches_before_it(
     assert good == list(range(1, bad // 2 * 2 + 1))
 
 
+def test_a_record_of_other_bytes_is_named(tmp_path: Path, write_jpegs: RecordsWriter, jpegs: tuple[bytes, ...]) -> None:
+    import tensorflow as tf
+
+    write_jpegs("validation-00000-of-00002", jpegs[:2])
+    with tf.io.TFRecordWriter(str(tmp_path / "validation-00001-of-00002")) as writer:
+        writer.write(b"\xff\xfe garbage")  # which TensorFlow quotes in a message that is no text
+    with pytest.raises(DataError, match=r"validation-00001-of-00002, record 1: the record is no tf.train.Example"):
+        list(read_batches(find_split(tmp_path), SMALL, 2, 1001, 2))
+
+
 def test_a_jpeg_of_huge_declared_size_is_named(
     folder: Path, forge_size: SizeForger, write_jpegs: RecordsWriter
 ) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,6 +57,12 @@ def test_a_split_with_a_file_missing_is_a_part_and_says_so(folder: Path) -> None
 def test_files_of_two_sets_are_not_mixed(folder: Path, write_jpegs: RecordsWriter) -> None:
     write_jpegs("validation-00000-of-00128", [b"jpeg"])
     with pytest.raises(InputError, match=r"mixes TFRecords of several sets \(-of-00002, -of-00128\): keep one set"):
+        find_split(folder)
+
+
+def test_a_file_beyond_its_set_is_refused(folder: Path) -> None:
+    shutil.copy(folder / "validation-00000-of-00002", folder / "validation-00009-of-00002")
+    with pytest.raises(InputError, match=r"validation-00009-of-00002 is numbered beyond its set of 2 files: rename it"):
         find_split(folder)
 
 

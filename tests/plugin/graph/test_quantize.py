@@ -176,6 +176,23 @@ def test_a_corrupt_image_is_named(refusal: Refusal, data: Path) -> None:
     assert "train-00000-of-00001" in refusal("--images", "4")
 
 
+def test_a_corrupt_image_behind_the_first_batch_is_named(refusal: Refusal, data: Path) -> None:
+    whole = make_jpegs(6)
+    examples = [make_example(jpeg, 1, "a.JPEG", (45, 45, 3)) for jpeg in [*whole[:5], whole[5][:90]]]
+    write_records(data / "train-00000-of-00001", examples)
+    assert "train-00000-of-00001, record 6" in refusal("--images", "6")
+
+
+def test_weights_that_are_not_finite(refusal: Refusal, fp32_graph: GraphDef, write: GraphWriter, data: Path) -> None:
+    write_split(data, "train", 4)
+    broken = type(fp32_graph)()
+    broken.CopyFrom(fp32_graph)
+    kernel = next(node for node in broken.node if node.name == "dense/kernel").attr["value"].tensor
+    kernel.tensor_content = b"\xff" * len(kernel.tensor_content)  # not a number
+    refusal.in_graph = write(broken)
+    assert "dense/kernel is not finite: pass a graph with whole weights." in refusal("--images", "4")
+
+
 def test_labels_that_the_graph_does_not_have(refusal: Refusal, data: Path) -> None:
     jpeg = make_jpegs(1)[0]
     write_records(data / "train-00000-of-00001", [make_example(jpeg, 11, "a.JPEG", (45, 45, 3))])
