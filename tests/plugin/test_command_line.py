@@ -2,15 +2,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from resnet_fixtures.command_line import PATH_OPTIONS, join_paths, mistaken_paths
 from resnet_fixtures.options import add_options, parse_graph_choice
+from resnet_fixtures.paths import parse_path
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from collections.abc import Sequence
 
 
@@ -51,7 +52,7 @@ class PathOptions:
         return self
 
     def addoption(self, name: str, **settings: object) -> None:
-        if settings.get("type") in (Path, parse_graph_choice):
+        if settings.get("type") in (parse_path, parse_graph_choice):
             self.names.add(name)
 
     def addini(self, *names: str, **settings: object) -> None:

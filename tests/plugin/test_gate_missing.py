@@ -96,7 +96,7 @@ def test_skipped_test_fails(pytester: pytest.Pytester, gate: ToldGate) -> None:
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(["INCOMPATIBLE: was not measured, but base.json has it: * (Skipped: unconditional*"])
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    assert summary_of(result)[-2] == "1 INCOMPATIBLE, 1 PASS"
+    assert summary_of(result)[-2] == "1 PASS, 1 INCOMPATIBLE"
     assert count_junit(gate.folder / "junit.xml") == (2, 1, 0)
     assert '<property name="gate" value="INCOMPATIBLE"' in (gate.folder / "junit.xml").read_text()
 
