@@ -11,8 +11,8 @@ from resnet_fixtures.options import add_options, parse_graph_choice
 from resnet_fixtures.paths import parse_path
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from collections.abc import Sequence
+    from pathlib import Path
 
 
 @pytest.fixture
