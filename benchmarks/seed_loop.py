@@ -4,9 +4,9 @@ The plain loop is eval_image_classifier_inference.py's: `optimize_for_inference`
 second one, with its own 32 and 14 threads, that draws new random images before every step; the step itself is
 `session.run` with a feed dictionary. Each is a process of its own that stays, on the cores of the plan; they take turns
 (contestants.py). The printed figures are ratios of the medians of the turns, by the wall clock, drawing included: of
-our prepared call on all cores, as the suite times it; of the same under `--cpu-dma-latency 0`, where the kernel allows
-it (root, as a rule); and of `--numa-cores-per-instance 1`, a process for each core, which answers more images in all
-and each of them later.
+our prepared call on all cores, as the suite times it; where that keeps cores awake, of the same under
+`--cpu-dma-latency system`; and of `--numa-cores-per-instance 1`, a process for each core, which answers more images in
+all and each of them later.
 
     python -m benchmarks.seed_loop
 """
@@ -22,13 +22,12 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.contestants import alternate, repeat, serve
 from resnet_fixtures.data.dummy import dummy_images
-from resnet_fixtures.errors import InputError
 from resnet_fixtures.graph.embedded import embedded_graph_file
 from resnet_fixtures.graph.freeze import INPUT_NAME, OUTPUT_NAME
 from resnet_fixtures.graph.frozen import load_frozen_graph
 from resnet_fixtures.graph.parse import parse_graph
 from resnet_fixtures.graph.quantize import run_compressor
-from resnet_fixtures.hardware.cpu_latency import cpu_latency_limit
+from resnet_fixtures.hardware.cpu_latency import choose_cpu_latency_limit, cpu_latency_limit
 from resnet_fixtures.hardware.library_environment import inference_library_environment, library_environment
 from resnet_fixtures.hardware.pinning import pin
 from resnet_fixtures.hardware.thread_plan import ThreadPlan, instance_plans, make_thread_plan
@@ -41,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ROUNDS, STEPS = 20, 20
-OURS, AWAKE, INSTANCES = "ours", "ours on cores that stay awake", "ours with a process for each core"
+OURS, SLEEPY, INSTANCES = "ours", "ours on cores that may fall asleep", "ours with a process for each core"
 SEED_LOOP = "the seed's loop"
 
 
@@ -49,7 +48,7 @@ def main() -> None:
     """Print one line for each precision that was asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("precisions", nargs="*", type=Precision, default=[Precision.FP32, Precision.INT8])
-    parser.add_argument("--contestant", choices=[OURS, AWAKE, INSTANCES, SEED_LOOP], help=argparse.SUPPRESS)
+    parser.add_argument("--contestant", choices=[OURS, SLEEPY, INSTANCES, SEED_LOOP], help=argparse.SUPPRESS)
     options = parser.parse_args()
     for precision in options.precisions:
         if options.contestant:
@@ -61,7 +60,8 @@ def main() -> None:
 def compare(precision: Precision) -> str:
     """Let all take turns and say how much faster than the loop ours are."""
     embedded_graph_file(precision, print)
-    names = [OURS, *([AWAKE] if may_keep_awake() else []), INSTANCES, SEED_LOOP]
+    keeps_awake = choose_cpu_latency_limit(None) is not None
+    names = [OURS, *([SLEEPY] if keeps_awake else []), INSTANCES, SEED_LOOP]
     commands = {
         name: [sys.executable, "-m", "benchmarks.seed_loop", str(precision), "--contestant", name] for name in names
     }
@@ -72,32 +72,22 @@ def compare(precision: Precision) -> str:
     return f"{precision}, images/s: {SEED_LOOP} {loop:.1f}; {'; '.join(said)} ({counts})"
 
 
-def may_keep_awake() -> bool:
-    """Tell whether the kernel takes the request of --cpu-dma-latency, and say so if not."""
-    try:
-        with cpu_latency_limit(0):
-            return True
-    except InputError as error:
-        print(f"without {AWAKE}: {error}", file=sys.stderr)
-        return False
-
-
 def compete(name: str, precision: Precision) -> None:
     """Be a contestant until nobody asks for a turn."""
     if name == INSTANCES:
         topology = read_topology()
         plans = instance_plans(topology, make_thread_plan(topology), cores_per_instance=1)
         with Instances(embedded_graph_file(precision, print), precision, plans, batch_size=1) as instances:
-            serve(partial(run_instances, instances), STEPS * len(plans))
+            serve(partial(run_as_suite, partial(run_instances, instances)), STEPS * len(plans))
     else:
-        step = make_seed_loop_step(precision) if name == SEED_LOOP else make_own_step(precision)
-        serve(partial(run_awake, step) if name == AWAKE else repeat(step, STEPS), STEPS)
+        turn = repeat(make_seed_loop_step(precision) if name == SEED_LOOP else make_own_step(precision), STEPS)
+        serve(partial(run_as_suite, turn) if name == OURS else turn, STEPS)
 
 
-def run_awake(step: Callable[[], object]) -> None:
-    """Run a turn's steps on cores that stay awake so long."""
-    with cpu_latency_limit(0):
-        repeat(step, STEPS)()
+def run_as_suite(turn: Callable[[], object]) -> None:
+    """Run a turn on cores that stay awake so long, where the suite would keep them so."""
+    with cpu_latency_limit(choose_cpu_latency_limit(None)):
+        turn()
 
 
 def run_instances(instances: Instances) -> None:

@@ -70,6 +70,11 @@ def parse_names(text: str) -> tuple[str, ...]:
     return names
 
 
+def parse_cpu_dma_latency(text: str) -> int | Literal["system"]:
+    """Parse a whole number of microseconds from 0, or `system`."""
+    return "system" if text == "system" else parse_count(text)
+
+
 def parse_cores_per_instance(text: str) -> int | Literal["socket"]:
     """Parse a number of cores, or `socket`."""
     return "socket" if text == "socket" else parse_positive(text)

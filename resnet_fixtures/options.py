@@ -14,6 +14,7 @@ from resnet_fixtures.option_values import (
     parse_batch_sizes,
     parse_cores_per_instance,
     parse_count,
+    parse_cpu_dma_latency,
     parse_fraction,
     parse_positive,
     parse_seconds,
@@ -46,7 +47,7 @@ class Options:
     steps: int | None
     threads: ThreadRequest
     cores_per_instance: int | Literal["socket"] | None
-    cpu_dma_latency_us: int | None
+    cpu_dma_latency: int | Literal["system"] | None
     accuracy_only: bool
     accuracy_tolerance: float
     resume: bool
@@ -138,8 +139,9 @@ def _add_thread_options(group: pytest.OptionGroup) -> None:
             f"--{pool}", type=parse_positive, metavar="N", help="threads of this pool (default: from the cores)"
         )
     group.addoption(
-        "--cpu-dma-latency", type=parse_count, metavar="MICROSECONDS",
-        help="keep cores out of sleep states that take longer to leave, 0 keeps them awake (Linux, as root)",
+        "--cpu-dma-latency", type=parse_cpu_dma_latency, metavar="MICROSECONDS|system",
+        help="keep cores out of sleep states that take longer to leave, as root; system leaves them alone "
+        "(default: 0, so awake, on virtual machines that allow it, else system)",
     )  # fmt: skip
 
 
@@ -161,7 +163,7 @@ def read_options(config: pytest.Config) -> Options:
             data_num_inter_threads=get("--data-num-inter-threads"),
         ),
         cores_per_instance=get("--numa-cores-per-instance"),
-        cpu_dma_latency_us=get("--cpu-dma-latency"),
+        cpu_dma_latency=get("--cpu-dma-latency"),
         accuracy_only=get("--accuracy-only"),
         accuracy_tolerance=get("--accuracy-tolerance"),
         resume=get("--resume"),

@@ -90,8 +90,7 @@ def make_ready(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
     if suite.graphs is None:
         config.stash[CLEANUP].enter_context(with_environment(inference_library_environment(suite.plan, os.environ)))
         config.stash[CLEANUP].enter_context(pinned(suite.plan.cpus))
-        if suite.options.cpu_dma_latency_us is not None:
-            config.stash[CLEANUP].enter_context(cpu_latency_limit(suite.options.cpu_dma_latency_us))
+        config.stash[CLEANUP].enter_context(cpu_latency_limit(suite.cpu_dma_latency_us))
         check_inputs(config, suite, runnable(items))
         skip_impossible(suite, runnable(items))
 

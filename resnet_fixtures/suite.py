@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from resnet_fixtures.hardware.cpu_latency import choose_cpu_latency_limit
 from resnet_fixtures.hardware.isa import Isa, read_isa
 from resnet_fixtures.hardware.thread_plan import ThreadPlan, make_thread_plan, worker_plan
 from resnet_fixtures.hardware.topology import Topology, read_topology
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 class Suite:
     """The state of a run; `graphs` and `split` are there once the inputs have been checked.
 
-    `environ` is the user's environment, for child processes that have a thread plan of their own.
+    `environ` is the user's environment, for child processes that have a thread plan of their own. `cpu_dma_latency_us`
+    is how long a core may take to wake up while tests run, None for as long as it takes.
     """
 
     options: Options
@@ -34,6 +36,7 @@ class Suite:
     isa: Isa
     plan: ThreadPlan
     environ: Mapping[str, str]
+    cpu_dma_latency_us: int | None = None
     graphs: GraphStore | None = None
     split: Split | None = None
 
@@ -50,14 +53,15 @@ def make_suite(config: pytest.Config) -> Suite:
     worker = getattr(config, "workerinput", None)
     if worker:
         plan = worker_plan(topology, plan, int(worker["workerid"].removeprefix("gw")), worker["workercount"])
-    return Suite(options, topology, read_isa(), plan, dict(os.environ))
+    limit_us = choose_cpu_latency_limit(options.cpu_dma_latency)
+    return Suite(options, topology, read_isa(), plan, dict(os.environ), limit_us)
 
 
 def describe(suite: Suite) -> str:
     """Return the line of the header: CPUs and pools, instruction set, and what the CPU only emulates."""
     emulated = [str(precision) for precision in Precision if not suite.isa.is_native(precision)]
     note = f" ({' and '.join(emulated)} emulated)" if emulated else ""
-    limit_us = suite.options.cpu_dma_latency_us
+    limit_us = suite.cpu_dma_latency_us
     awake = "" if limit_us is None else f", cores wake up within {limit_us} us"
     return f"resnet_fixtures: {suite.plan.describe()}, {suite.isa.name}{note}{awake}"
 

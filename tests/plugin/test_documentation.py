@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from resnet_fixtures.errors import InputError
-from resnet_fixtures.hardware.cpu_latency import cpu_latency_limit
 from tests.plugin.documentation.blocks import SHOWN_LANGUAGES, Block, find_blocks
 from tests.plugin.documentation.desk import (
     INSTALLATION,
@@ -44,8 +42,6 @@ UNSURE = {
     "python -m resnet_fixtures.gate": "INCONCLUSIVE",
     "--benchmark-only --gate\n": "1 REGRESSED",
 }
-
-LATENCY_OPTION = "--cpu-dma-latency"
 
 
 @pytest.fixture(scope="module")
@@ -91,18 +87,7 @@ def is_as_promised(block: Block, status: int, output: str) -> bool:
         return status == 0
     if any(command in block.script and words in output for command, words in UNSURE.items()) and status:
         return status == 1
-    if LATENCY_OPTION in block.script and not takes_latency_limit():
-        return status == pytest.ExitCode.USAGE_ERROR and f"ERROR: {LATENCY_OPTION}" in output
     return status == 0 and count_passed_runs(output) == count_pytest_runs(block.script)
-
-
-def takes_latency_limit() -> bool:
-    """Tell whether this kernel takes the request from this user: root, as a rule, and not in every container."""
-    try:
-        with cpu_latency_limit(0):
-            return True
-    except InputError:
-        return False
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

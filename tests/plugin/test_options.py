@@ -9,6 +9,7 @@ from resnet_fixtures.option_values import (
     parse_batch_sizes,
     parse_cores_per_instance,
     parse_count,
+    parse_cpu_dma_latency,
     parse_fraction,
     parse_positive,
     parse_seconds,
@@ -30,7 +31,7 @@ def test_defaults_leave_the_choice_to_the_suite(pytester: pytest.Pytester) -> No
     assert options.budget == StepBudget(warmup_steps=10, steps=50, max_time_s=60.0)
     assert set(options.threads.counts()) == set()
     assert options.cores_per_instance is None
-    assert options.cpu_dma_latency_us is None
+    assert options.cpu_dma_latency is None
     assert options.accuracy_tolerance == 0.0005
     assert options.output_dir == Path("results")
     assert (options.accuracy_only, options.resume, options.output_results) == (False, False, False)
@@ -52,7 +53,7 @@ def test_flags_are_the_seed_s(pytester: pytest.Pytester) -> None:
     assert set(options.threads.counts().values()) == {1}
     assert len(options.threads.counts()) == 5
     assert options.cores_per_instance == "socket"
-    assert options.cpu_dma_latency_us == 0
+    assert options.cpu_dma_latency == 0
     assert options.accuracy_tolerance == 0.01
     assert options.output_dir == Path("o")
     assert options.accuracy_only
@@ -100,6 +101,11 @@ def test_batch_sizes(text: str, sizes: tuple[int, ...]) -> None:
 @pytest.mark.parametrize(("text", "cores"), [("socket", "socket"), ("4", 4)])
 def test_cores_per_instance(text: str, cores: object) -> None:
     assert parse_cores_per_instance(text) == cores
+
+
+@pytest.mark.parametrize(("text", "limit"), [("system", "system"), ("0", 0), ("20", 20)])
+def test_cpu_dma_latency(text: str, limit: object) -> None:
+    assert parse_cpu_dma_latency(text) == limit
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "1.5", "ten", "", "1,,2", "9" * 5000])

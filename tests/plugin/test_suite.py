@@ -21,8 +21,8 @@ TOPOLOGY = Topology((Cpu(0, 0, 0, 0), Cpu(1, 1, 0, 0)), None)
 
 def make_state(cpu_dma_latency_us: int | None = None, **flags: bool) -> Suite:
     isa = Isa("avx2", frozenset(name for name, is_there in flags.items() if is_there), "CPU")
-    options: Options = SimpleNamespace(cpu_dma_latency_us=cpu_dma_latency_us)  # type: ignore[assignment] # no other is read
-    return Suite(options, TOPOLOGY, isa, PLAN, {})
+    options: Options = SimpleNamespace()  # type: ignore[assignment] # none is read
+    return Suite(options, TOPOLOGY, isa, PLAN, {}, cpu_dma_latency_us)
 
 
 def configure(pytester: pytest.Pytester, *arguments: str) -> pytest.Config:

@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 import struct
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
 from resnet_fixtures.errors import InputError
-from resnet_fixtures.hardware.cpu_latency import DEVICE, NO_LIMIT_US, cpu_latency_limit, read_cpu_latency_limit
+from resnet_fixtures.hardware.cpu_latency import (
+    DEVICE,
+    NO_LIMIT_US,
+    choose_cpu_latency_limit,
+    cpu_latency_limit,
+    read_cpu_latency_limit,
+)
 from resnet_fixtures.hardware.kernel_file import CPUS
 
 if TYPE_CHECKING:
@@ -19,6 +25,29 @@ if TYPE_CHECKING:
     FakeRoot = Callable[[Mapping[str, str]], Path]
 
 DRIVER = f"{CPUS}/cpuidle/current_driver"
+
+
+@pytest.mark.parametrize(
+    ("files", "limit_us"),
+    [
+        ({DRIVER: "haltpoll", DEVICE: ""}, 0),
+        ({DRIVER: "haltpoll"}, None),
+        ({DRIVER: "intel_idle", DEVICE: ""}, None),
+        ({DEVICE: ""}, None),
+    ],
+    ids=["virtual machine", "virtual machine that does not allow it", "bare metal", "no driver"],
+)
+def test_cores_of_a_virtual_machine_are_kept_awake(
+    fake_root: FakeRoot, files: dict[str, str], limit_us: int | None
+) -> None:
+    assert choose_cpu_latency_limit(None, fake_root(files)) == limit_us
+
+
+@pytest.mark.parametrize(("requested", "limit_us"), [("system", None), (20, 20), (0, 0)])
+def test_what_was_asked_for_is_done(
+    fake_root: FakeRoot, requested: int | Literal["system"], limit_us: int | None
+) -> None:
+    assert choose_cpu_latency_limit(requested, fake_root({DRIVER: "haltpoll", DEVICE: ""})) == limit_us
 
 
 def test_the_request_is_written_and_the_device_is_held_open(fake_root: FakeRoot) -> None:
