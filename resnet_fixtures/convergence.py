@@ -9,6 +9,7 @@ from resnet_fixtures.atomic_file import write_atomically
 from resnet_fixtures.errors import RunError
 from resnet_fixtures.gated_score import judge_time_to_target, refuse_unknown_target
 from resnet_fixtures.mlperf.time_to_train import Score, score_runs, time_run
+from resnet_fixtures.report.result_file import write_result
 from resnet_fixtures.scoring import Scoring
 from resnet_fixtures.suite import RESULT, SUITE, Suite
 from resnet_fixtures.timed_training import name_data, training_facts
@@ -136,7 +137,7 @@ class ConvergenceTraining:
         }
         if convergence.has_reached:
             judge_time_to_target(self.request, seconds, fields)
-        last.write_result(fields)
+        write_result(last.log_path, fields)
         self.request.node.stash[RESULT] = fields
         for name in ("reached", "target", "epochs", "time_to_train_s"):
             self.request.node.user_properties.append((name, fields[name]))

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from resnet_fixtures.gated_score import judge_score, refuse_incomparable_score
 from resnet_fixtures.hardware.facts import machine_facts
 from resnet_fixtures.live import LiveBar, LiveTerminal
-from resnet_fixtures.report.accuracy_report import accuracy_fields, write_accuracy_json
+from resnet_fixtures.report.accuracy_report import accuracy_fields
+from resnet_fixtures.report.result_file import write_result
 from resnet_fixtures.report.seed_log import SeedLog, open_seed_log
 from resnet_fixtures.report.terminal import pack_hits
 from resnet_fixtures.suite import RESULT, SUITE, Suite
@@ -99,7 +100,7 @@ class Scoring:
 
     def _record(self, evaluation: Evaluation, facts: dict[str, object], log: SeedLog) -> None:
         fields = accuracy_fields(evaluation, {**facts, **({"of_training": True} if self.is_of_training else {})})
-        write_accuracy_json(log.path, fields)
+        write_result(log.path, fields)
         self.request.node.user_properties.extend((name, fields[name]) for name in HEADLINES)
         self.request.node.stash[RESULT] = {**fields, "hits1": pack_hits(evaluation.predictions.is_in_top(1))}
 

@@ -11,6 +11,7 @@ from resnet_fixtures.errors import RunError
 from resnet_fixtures.gating import find_gate
 from resnet_fixtures.hardware.facts import machine_facts
 from resnet_fixtures.markers import replay_clock
+from resnet_fixtures.report.result_file import write_result
 from resnet_fixtures.suite import RESULT, SUITE, Suite
 from resnet_fixtures.timing.benchmark_adaptor import record, refuse_second_timing
 from resnet_fixtures.timing.measurement import MIN_WARMUP_STEPS, Measurement
@@ -120,7 +121,7 @@ class TimedTraining:
         # A batch is each process', as in the test's id; only the throughput counts them all.
         self.benchmark.extra_info["batch_size"] = self.batch_size
         fields = dict(self.benchmark.extra_info)
-        training.write_result(fields)
+        write_result(training.log_path, fields)
         self.request.node.stash[RESULT] = fields
         for name in ("images_per_s", "latency_median_s", "loss_first", "loss_last"):
             self.request.node.user_properties.append((name, fields[name]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,7 +20,7 @@ from resnet_fixtures.training.ranks import run_ranks
 from resnet_fixtures.training.record import TrainingRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     import pytest
@@ -37,10 +36,6 @@ class FinishedTraining:
     order: Order
     record: TrainingRecord = field(repr=False)  # a failed assertion would show each step
     log_path: Path
-
-    def write_result(self, fields: Mapping[str, object]) -> None:
-        """Write the result fields beside the log, under its name with .json."""
-        write_atomically(self.log_path.with_suffix(".json"), json.dumps(fields, indent=2).encode() + b"\n")
 
 
 def run_training(request: pytest.FixtureRequest, order: Order, layout: Layout, title: str) -> FinishedTraining:

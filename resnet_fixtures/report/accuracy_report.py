@@ -1,15 +1,11 @@
-"""Report an accuracy run: the result fields, their JSON file beside the log, and the sentence for a pair of runs."""
+"""Report an accuracy run: the result fields, and the sentence for a pair of runs."""
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
-
-from resnet_fixtures.atomic_file import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from resnet_fixtures.accuracy.evaluate import Evaluation
     from resnet_fixtures.stats.paired import PairedComparison
@@ -37,13 +33,6 @@ def accuracy_fields(evaluation: Evaluation, facts: Mapping[str, object]) -> dict
         "images_per_s": evaluation.images_per_s,
     }
     return {name: value for name, value in fields.items() if value is not None}
-
-
-def write_accuracy_json(log_path: Path, fields: Mapping[str, object]) -> Path:
-    """Write the fields beside the log, under its name with .json."""
-    path = log_path.with_suffix(".json")
-    write_atomically(path, json.dumps(fields, indent=2, allow_nan=False).encode() + b"\n")
-    return path
 
 
 def paired_sentence(name_a: str, name_b: str, comparison: PairedComparison) -> str:

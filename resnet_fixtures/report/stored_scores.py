@@ -47,7 +47,7 @@ def read_score(path: Path, stored: Fields) -> Score:
         raise InputError(f"{path}: {correct1} and {correct5} right answers of {images} images cannot be: {CURE}.")
     return Score(
         source=str(path),
-        time=time_of(path),
+        time=time_of(path, stored),
         precision=stored.text("precision"),
         data=stored.text("data"),
         images=images,
@@ -62,7 +62,7 @@ def read_training(path: Path, stored: Fields) -> Training:
     """Return a training to a target."""
     return Training(
         source=str(path),
-        time=time_of(path),
+        time=time_of(path, stored),
         precision=stored.text("precision"),
         data=stored.text("data", ""),
         processes=stored.count("processes", 1),
@@ -74,8 +74,10 @@ def read_training(path: Path, stored: Fields) -> Training:
     )
 
 
-def time_of(path: Path) -> datetime:
-    """Return when a log's run began, by its name, else when the file was written."""
+def time_of(path: Path, stored: Fields) -> datetime:
+    """Return when a result was created; of one that does not say it, its log's name, else when the file was written."""
+    if stored.has("created"):
+        return stored.time("created")
     found = STAMP.search(path.stem)
     try:
         if found:

@@ -213,7 +213,7 @@ class TestResume:
             raise OSError("killed here")
 
         with monkeypatch.context() as patch:
-            patch.setattr("resnet_fixtures.scoring.write_accuracy_json", fail)
+            patch.setattr("resnet_fixtures.scoring.write_result", fail)
             score(location, "--output-dir=first").assert_outcomes(failed=1, deselected=2)
         (journal,) = (pytester.path / "first").glob("*.journal")
         (pytester.path / "second").mkdir()

@@ -1,19 +1,12 @@
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pytest
 
 from resnet_fixtures.accuracy.evaluate import Evaluation
 from resnet_fixtures.accuracy.predictions import Predictions
-from resnet_fixtures.errors import InputError
-from resnet_fixtures.report.accuracy_report import accuracy_fields, paired_sentence, write_accuracy_json
+from resnet_fixtures.report.accuracy_report import accuracy_fields, paired_sentence
 from resnet_fixtures.stats.paired import compare_paired
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 FACTS: dict[str, object] = {
     "precision": "int8",
@@ -54,27 +47,6 @@ def test_throughput_that_was_not_measured_is_absent() -> None:
     assert "images_per_s" not in fields
     assert "first_batch_s" not in fields
     assert fields["resumed_images"] == 8
-
-
-def test_json_stands_beside_the_log_and_reads_back(tmp_path: Path) -> None:
-    fields = accuracy_fields(make_evaluation(), FACTS)
-    log = tmp_path / "benchmark_resnet50v1_5_inference_int8_20261123_150405_1.log"
-    path = write_accuracy_json(log, fields)
-    assert path == tmp_path / "benchmark_resnet50v1_5_inference_int8_20261123_150405_1.json"
-    assert json.loads(path.read_text()) == fields
-    assert [file.name for file in tmp_path.iterdir()] == [path.name]
-
-
-def test_value_that_json_does_not_have_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        write_accuracy_json(tmp_path / "a.log", {"top1": float("nan")})
-    assert not list(tmp_path.iterdir())
-
-
-def test_folder_that_cannot_be_written_is_the_user_s_error(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
-    with pytest.raises(InputError, match=r"a\.json cannot be written"):
-        write_accuracy_json(tmp_path / "file" / "a.log", {"top1": 0.5})
 
 
 def test_sentence_of_a_pair_that_differs() -> None:

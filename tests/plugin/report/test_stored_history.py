@@ -151,6 +151,14 @@ def test_score_of_a_training_s_model_is_none_of_the_accuracy(tmp_path: Path) -> 
     assert [score.correct1 for score in read_history(tmp_path / "none", tmp_path).scores] == [38_110]
 
 
+def test_scores_come_in_the_order_in_which_they_were_created(tmp_path: Path) -> None:
+    """Not in that of their names, which carry the time of wherever they were made."""
+    newest, oldest = write_score(tmp_path, "int8", 38_100, day=20), write_score(tmp_path, "int8", 38_110, day=21)
+    for path, created in ((newest, "2026-03-20T23:30:00-08:00"), (oldest, "2026-03-21T00:15:00+08:00")):
+        path.write_text(json.dumps({"created": created, **json.loads(path.read_text())}))
+    assert [score.correct1 for score in read_history(tmp_path, tmp_path).newest_scores()] == [38_100]
+
+
 def test_scores_and_trainings_stand_beside_the_logs(tmp_path: Path) -> None:
     write_score(tmp_path, "int8", 38_100, day=20)
     write_score(tmp_path, "int8", 38_110, day=21)
