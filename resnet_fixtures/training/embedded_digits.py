@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from resnet_fixtures.data.digits import write_digits
 from resnet_fixtures.data.imagenet import find_split
-from resnet_fixtures.graph.cache import TRAINING_SOURCES, cache_folder, cached_file, cached_path
+from resnet_fixtures.graph.cache import TRAINING_SOURCES, cache_folder, cached_file, cached_path, load_cached
 from resnet_fixtures.graph.embedded import convert
 from resnet_fixtures.graph.freeze import freeze_checkpoint
+from resnet_fixtures.graph.frozen import load_frozen_graph
 from resnet_fixtures.graph.quantize import DEFAULT_CALIBRATION_IMAGES, CalibrationImages
 from resnet_fixtures.precision import Precision
 from resnet_fixtures.training.checkpoint import find_checkpoint, read_checkpoint
@@ -24,6 +25,7 @@ from resnet_fixtures.training.ranks import run_ranks
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from resnet_fixtures.graph.frozen import FrozenGraph
     from resnet_fixtures.graph.quantize import CalibrationBatches
     from resnet_fixtures.hardware.thread_plan import ThreadPlan
     from resnet_fixtures.hardware.topology import Topology
@@ -33,8 +35,8 @@ if TYPE_CHECKING:
 class EmbeddedDigits:
     """Hands out the digits' folder and graphs.
 
-    `announce` is told before anything is built; the training is a process of its own, on the plan's CPUs and with
-    `environ`.
+    `announce` is told before anything is built, or built again because its file in the cache is damaged; the training
+    is a process of its own, on the plan's CPUs and with `environ`.
     """
 
     def __init__(
@@ -50,17 +52,27 @@ class EmbeddedDigits:
         size = DIGITS_ARCHITECTURE.image_size
         return cached_path(cache_folder(), "digits", {"image_size": size}, lambda path: write_digits(path, size))
 
+    def graph(self, precision: Precision) -> FrozenGraph:
+        """Return the trained model's frozen graph in `precision`, ready to run."""
+        return load_cached(
+            lambda: self.graph_file(precision), lambda file: load_frozen_graph(file, precision), self._announce
+        )
+
     def graph_file(self, precision: Precision) -> Path:
-        """Return the trained model's frozen graph in `precision`."""
-        trained = self._checkpoint_file()
+        """Return the file of the trained model's frozen graph in `precision`."""
 
         def build() -> bytes:
+            trained = load_cached(self._checkpoint_file, read_checkpoint, self._announce)
             self._announce(f"converting the digits model to {precision}, once …")
             calibration = self._calibration() if precision is Precision.INT8 else ()
-            graph_def = convert(freeze_checkpoint(read_checkpoint(trained), Precision.FP32), precision, calibration)
+            graph_def = convert(freeze_checkpoint(trained, Precision.FP32), precision, calibration)
             return bytes(graph_def.SerializeToString(deterministic=True))
 
-        key = {"weights": trained.name, "precision": precision, "calibration": DEFAULT_CALIBRATION_IMAGES}
+        key = {
+            "weights": self._checkpoint_file().name,
+            "precision": precision,
+            "calibration": DEFAULT_CALIBRATION_IMAGES,
+        }
         return cached_file(cache_folder(), f"digits_{precision}.pb", key, build, TRAINING_SOURCES)
 
     def _checkpoint_file(self) -> Path:

@@ -10,7 +10,6 @@ from resnet_fixtures.accuracy.evaluate import evaluate
 from resnet_fixtures.accuracy.verdict import judge_against
 from resnet_fixtures.data.imagenet import LabelledImages, find_split
 from resnet_fixtures.data.preprocess import Preprocessing
-from resnet_fixtures.graph.frozen import load_frozen_graph
 from resnet_fixtures.inference.session import InferenceSession
 from resnet_fixtures.precision import Precision
 from resnet_fixtures.training.digits import DIGITS_ARCHITECTURE
@@ -36,8 +35,7 @@ def labelled_digits(embedded_digits: EmbeddedDigits, thread_plan: ThreadPlan) ->
 @pytest.fixture(scope="session")
 def fp32_top1(embedded_digits: EmbeddedDigits, labelled_digits: LabelledImages, thread_plan: ThreadPlan) -> float:
     """Top-1 of the fp32 graph, to compare the others with."""
-    graph = load_frozen_graph(embedded_digits.graph_file(Precision.FP32), Precision.FP32)
-    with InferenceSession(graph, thread_plan) as session:
+    with InferenceSession(embedded_digits.graph(Precision.FP32), thread_plan) as session:
         return evaluate(
             session, labelled_digits.split, labelled_digits.preprocessing, 100, thread_plan
         ).predictions.top1
@@ -54,8 +52,7 @@ def test_digits_accuracy(
     fp32_top1: float,
 ) -> None:
     """Each precision reaches the threshold, and int8 and bf16 stay within a point of fp32."""
-    graph = load_frozen_graph(embedded_digits.graph_file(precision), precision)
-    with InferenceSession(graph, thread_plan) as session:
+    with InferenceSession(embedded_digits.graph(precision), thread_plan) as session:
         predictions = scoring(session, labelled_digits, "digits").predictions
     verdict = judge_against(predictions, TOP1_THRESHOLD)
     assert verdict.passed, verdict.sentence
