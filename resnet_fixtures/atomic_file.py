@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 def write_atomically(path: Path, content: bytes) -> None:
     """Write beside `path` and rename; InputError if folder or disk refuse. No partial file is left behind.
 
-    A link stays one, and what it leads to is replaced; what is no regular file (a folder, /dev/null) is refused.
+    A link stays one, and what it leads to is replaced; what is no regular file (a folder, /dev/null) is refused. Others
+    may read a new file; one that is replaced keeps its permissions.
     """
     path = Path(os.path.realpath(path))
     if exists(path) and not is_file(path):
@@ -39,7 +40,7 @@ def written_beside(path: Path, content: bytes) -> Iterator[Path]:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())  # else the new name may survive a power cut that its content does not
-            temporary.chmod(0o644)  # mkstemp makes 0600, others may read results
+            temporary.chmod(path.stat().st_mode & 0o777 if exists(path) else 0o644)  # mkstemp's is 0600
             yield temporary
         finally:
             temporary.unlink(missing_ok=True)

@@ -96,11 +96,14 @@ def make_ready(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
 
 
 def check_inputs(config: pytest.Config, suite: Suite, items: Sequence[pytest.Item]) -> None:
-    """Load the graphs and find the images that were given, and look at the output folder if a test will write there."""
+    """Load the graphs and find the images that were given, and look at the folders where something will be written."""
+    from resnet_fixtures.graph.cache import cache_folder, make_folder
+
     if any(uses(item, name) for item in items for name in WRITERS):
         check_folder("--output-dir", suite.options.output_dir)
     _check_histogram(config)
     _check_comparison(config, items)
+    make_folder(cache_folder())
     suite.graphs = prepare_graphs(config, suite, items)
     trials = [item for item in items if uses(item, TIMED)]  # they look at the train split alone
     if suite.options.data_location is not None and (len(trials) < len(items) or not items):

@@ -30,6 +30,12 @@ def cache_folder() -> Path:
     return user_cache_path("resnet_fixtures")
 
 
+def make_folder(folder: Path) -> None:
+    """Make a cache folder; InputError where that cannot be."""
+    with _folder_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
 def cached_file(
     folder: Path,
     name: str,
@@ -81,16 +87,22 @@ def _locked(lock_file: Path) -> Iterator[None]:
     from filelock import FileLock
 
     lock = FileLock(lock_file)
-    try:
-        lock_file.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(lock_file.parent)
+    with _folder_errors(lock_file.parent):
         lock.acquire()
-    except OSError as error:
-        message = f"the cache folder {lock_file.parent} cannot be used ({error.strerror or error})"
-        raise InputError(f"{message}: make room, or name another with XDG_CACHE_HOME.") from error
     try:
         yield
     finally:
         lock.release()
+
+
+@contextlib.contextmanager
+def _folder_errors(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        message = f"the cache folder {folder} cannot be used ({error.strerror or error})"
+        raise InputError(f"{message}: make room, or name another with XDG_CACHE_HOME.") from error
 
 
 def digest_key(key: Mapping[str, object], sources: Sequence[str] = GRAPH_SOURCES) -> str:

@@ -21,6 +21,13 @@ def test_others_may_read_it(tmp_path: Path) -> None:
     assert (tmp_path / "result").stat().st_mode & 0o777 == 0o644
 
 
+def test_permissions_of_what_is_replaced_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "result"
+    path.touch(0o600)
+    write_atomically(path, b"new content")
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
 def test_the_old_content_is_replaced_as_a_whole(tmp_path: Path) -> None:
     path = tmp_path / "result"
     path.write_bytes(b"old")

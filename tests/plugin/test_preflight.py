@@ -257,3 +257,10 @@ class TestWhatTensorFlowCannotMultiply:
     def test_does_not_excuse_a_bad_graph(self, run_suite: SuiteRunner, fp32_file: Path, no_bf16: None) -> None:
         result = run_suite(f"--in-graph=bf16={fp32_file}", "-m", "bf16", tests=[PERF])
         refuses(result, "* computes in fp32, not in bf16: pass it as --in-graph fp32=*")
+
+
+def test_cache_that_is_no_folder(run_suite: SuiteRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    result = run_suite(PERF, *QUICK, *INT8_ONLINE)
+    refuses(result, f"the cache folder {tmp_path}/file/resnet_fixtures cannot be used (Not a directory): make room, *")
