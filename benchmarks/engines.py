@@ -2,7 +2,7 @@
 
 Each contestant is a process of its own that stays; they take turns (contestants.py). The printed figures are ratios of
 the medians of the turns, for each batch size. OpenVINO has as many threads and computes in the same precision; the
-seed's loop (seed_loop.py) runs at batch 1.
+seed's loop (seed_loop.py) runs at batch 1. All have cores that stay awake, where the suite would keep them so.
 
     python -m benchmarks.engines --openvino-python PYTHON-WITH-OPENVINO
 """
@@ -49,6 +49,7 @@ def main() -> None:
 def compare(precision: str, batch: int, rounds: int, openvino_python: str) -> str:
     """Let all contestants of a precision and a batch size take turns, and say what they gave."""
     from resnet_fixtures.graph.embedded import embedded_graph_file
+    from resnet_fixtures.hardware.cpu_latency import choose_cpu_latency_limit, cpu_latency_limit
     from resnet_fixtures.hardware.thread_plan import make_thread_plan
     from resnet_fixtures.hardware.topology import read_topology
     from resnet_fixtures.precision import Precision
@@ -61,7 +62,8 @@ def compare(precision: str, batch: int, rounds: int, openvino_python: str) -> st
         order = {"name": name, "precision": precision, "batch": batch, "threads": threads, "graph": str(graph_file)}
         python = openvino_python if name == OPENVINO else sys.executable
         commands[name] = [python, "-m", "benchmarks.engines", "--contestant", json.dumps(order)]
-    seconds = {name: statistics.median(turns) for name, turns in alternate(commands, rounds).items()}
+    with cpu_latency_limit(choose_cpu_latency_limit(None)):
+        seconds = {name: statistics.median(turns) for name, turns in alternate(commands, rounds).items()}
     rates = [f"{name} {batch / seconds[name]:.1f} images/s" for name in names]
     ratios = [f"{seconds[name] / seconds[OURS]:.2f} times {name}" for name in names[1:]]
     return f"{precision} batch {batch}: {', '.join(rates)}; we are {', '.join(ratios)} ({rounds} turns, medians)"

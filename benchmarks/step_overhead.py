@@ -19,6 +19,7 @@ from pytest_benchmark.utils import NameWrapper
 from resnet_fixtures.data.dummy import dummy_images
 from resnet_fixtures.graph.embedded import embedded_graph_file
 from resnet_fixtures.graph.frozen import FrozenGraph, load_frozen_graph
+from resnet_fixtures.hardware.cpu_latency import choose_cpu_latency_limit, cpu_latency_limit
 from resnet_fixtures.hardware.library_environment import inference_library_environment
 from resnet_fixtures.hardware.pinning import pinned, with_environment
 from resnet_fixtures.hardware.thread_plan import ThreadPlan, make_thread_plan
@@ -35,7 +36,8 @@ ROUNDS, STEPS = 40, 10
 def main() -> None:
     """Print the ratio and the floor."""
     plan = make_thread_plan(read_topology())
-    with with_environment(inference_library_environment(plan, os.environ)), pinned(plan.cpus):
+    awake = cpu_latency_limit(choose_cpu_latency_limit(None))
+    with with_environment(inference_library_environment(plan, os.environ)), pinned(plan.cpus), awake:
         graph = load_frozen_graph(embedded_graph_file(Precision.INT8, print), Precision.INT8)
         images = dummy_images(1)
         with InferenceSession(graph, plan) as session:

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from resnet_fixtures.gate.fresh_process import FreshProcess
 from resnet_fixtures.gate.sample_order import SampleOrder
 from resnet_fixtures.graph.embedded import embedded_graph_file
+from resnet_fixtures.hardware.cpu_latency import choose_cpu_latency_limit, cpu_latency_limit
 from resnet_fixtures.hardware.facts import machine_facts
 from resnet_fixtures.hardware.isa import read_isa
 from resnet_fixtures.hardware.thread_plan import make_thread_plan
@@ -64,8 +65,14 @@ class Case(NamedTuple):
 
 
 def main() -> None:
-    """Collect until the time is over."""
+    """Collect until the time is over, on cores that stay awake where the suite would keep them so."""
     options = parse_arguments()
+    with cpu_latency_limit(choose_cpu_latency_limit(None)):
+        collect_all(options)
+
+
+def collect_all(options: argparse.Namespace) -> None:
+    """Sample the case that has the fewest processes, again and again."""
     cases = [Case(*case) for case in itertools.product(options.precisions, options.batch_sizes, options.neighbours)]
     topology = read_topology()
     plan = make_thread_plan(topology)
