@@ -8,11 +8,11 @@ cd "$(dirname "$0")/.."
 : "${CONSTRAINTS:=constraints.txt}"   # the file that pins the versions, on both sides
 : "${SIDE:=tensorflow numpy}"         # what the base's environment needs
 : "${TESTS:=tests/perf}"
-: "${OUT:=results/pull-request}"      # the summary, logs and runs
+: "${OUT:=results/pull-request}"      # the summary, logs and runs, made anew
 : "${PYTHON:=python3}"
 : "${VENVS:=.venv-pull-request}"      # a folder for both environments, made anew
 
-rm -f "$OUT"/{junit.xml,summary.md}
+rm -rf "$OUT"/{junit.xml,summary.md,storage,logs}  # an earlier change's
 mkdir -p "$OUT" "$VENVS"
 
 base=$(git merge-base "$BASE" HEAD)

@@ -12,6 +12,7 @@ from resnet_fixtures.gate_options import GateMode
 from resnet_fixtures.gate_preflight import (
     MissingTest,
     find_missing,
+    is_gone,
     is_judged,
     is_left_out,
     make_gate,
@@ -47,7 +48,8 @@ class GatePlugin:
             gate = config.stash[GATE] = make_gate(config)
         missing = find_missing(config, gate, collected)
         if gate.options.mode is GateMode.UPDATE:
-            gate.gone = frozenset(() if session.testsfailed else missing)  # a file that is broken hides its tests
+            # A file that is broken or skips itself hides its tests.
+            gate.gone = frozenset(test for test in missing if is_gone(config, test, collected))
         else:
             items.extend(MissingTest.from_parent(session, name=test, gate=gate) for test in missing)
 
@@ -133,7 +135,7 @@ def write_entries(config: pytest.Config, gate: Gate) -> str:
     from resnet_fixtures.gate.baseline import update_baseline
     from resnet_fixtures.gate.run_file import format_run
 
-    if not gate.entries:
+    if not gate.entries and not gate.judgements:
         return "nothing was measured, so nothing was written"
     if gate.options.mode is GateMode.UPDATE:
         update_baseline(gate.baseline_path, gate.entries, gone=gate.gone)
@@ -142,4 +144,4 @@ def write_entries(config: pytest.Config, gate: Gate) -> str:
     output_dir = config.stash[SUITE].options.output_dir
     content = format_run(gate.entries, gate.judgements)
     path = write_new_file(output_dir, f"gate_{datetime.now().astimezone():%Y%m%d_%H%M%S}", ".json", content)
-    return f"the run is in {path}"
+    return f"the run is in {path}" if gate.entries else f"nothing was measured, the verdicts are in {path}"

@@ -44,6 +44,7 @@ def check_gate_combinations(config: pytest.Config) -> None:
     """Refuse the gate together with what leaves nothing to judge, or what it does not judge."""
     options = config.stash[SUITE].options
     mode = options.gate.mode
+    _refuse_idle_options(config, mode)
     if mode is GateMode.OFF:
         return
     if is_distributed(config):
@@ -54,6 +55,19 @@ def check_gate_combinations(config: pytest.Config) -> None:
             raise InputError(f"{mode.value} judges what is measured and {flag} measures nothing: leave it out.")
     if options.cores_per_instance is not None:
         raise InputError(f"{mode.value} judges one process at a time: leave --numa-cores-per-instance out.")
+
+
+def _refuse_idle_options(config: pytest.Config, mode: GateMode) -> None:
+    """Refuse what would do nothing on the command line: whoever forgot --gate would take a run for judged.
+
+    In the addopts of pytest.ini it stands ready for the runs with a gate.
+    """
+    given = {str(argument).partition("=")[0] for argument in config.invocation_params.args}
+    if mode is GateMode.OFF:
+        for option in sorted(given & {"--gate-baseline", "--gate-max-time", "--gate-inconclusive"}):
+            raise InputError(f"{option} says how the gate judges, and it is off: pass --gate or --gate-update too.")
+    if mode is GateMode.AGAINST and "--gate-baseline" in given:
+        raise InputError("--against judges by its other side: leave --gate-baseline out.")
 
 
 def make_gate(config: pytest.Config) -> Gate:
@@ -97,6 +111,16 @@ def find_missing(config: pytest.Config, gate: Gate, collected: set[str]) -> list
     ]
 
 
+def is_gone(config: pytest.Config, test: str, collected: set[str]) -> bool:
+    """Tell a test that is no more from one that was hidden: its file is not there, or gave other tests."""
+    file = test.partition("::")[0]
+    return not exists(config.rootpath / file) or _has_tests(file, collected)
+
+
+def _has_tests(file: str, collected: set[str]) -> bool:
+    return any(test.startswith(f"{file}::") for test in collected)
+
+
 def _may_be_hidden(config: pytest.Config, test: str, collected: set[str]) -> bool:
     """Tell whether a test's file is there, and --lf or --ignore may have kept the test from being collected."""
     file = test.partition("::")[0]
@@ -105,7 +129,7 @@ def _may_be_hidden(config: pytest.Config, test: str, collected: set[str]) -> boo
     if config.getoption("lf", False):
         return True
     is_ignoring = config.getoption("ignore", None) or config.getoption("ignore_glob", None)
-    return bool(is_ignoring) and not any(other.startswith(f"{file}::") for other in collected)
+    return bool(is_ignoring) and not _has_tests(file, collected)
 
 
 def _is_asked_for(config: pytest.Config, entry: Entry) -> bool:

@@ -1,8 +1,12 @@
-"""Parse the command line of a `python -m resnet_fixtures.…`."""
+"""Parse the command line of a `python -m resnet_fixtures.…`, and answer it."""
 
 from __future__ import annotations
 
 import argparse
+import io
+import os
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resnet_fixtures.errors import REFUSED
@@ -17,3 +21,14 @@ class RefusingParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """End with one sentence."""
         self.exit(REFUSED, f"{self.prog}: error: {message}\n")
+
+    def answer(self, text: str) -> None:
+        """Print a command's output; characters that the standard output does not have come as escapes."""
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")
+        try:
+            print(text, flush=True)  # noqa: T201 - a command's output
+        except OSError as error:
+            with Path(os.devnull).open("w") as nowhere:  # for what Python would write once more at its end
+                os.dup2(nowhere.fileno(), sys.stdout.fileno())
+            self.error(f"the standard output cannot be written ({error.strerror}): write to a file that has room.")

@@ -11,10 +11,12 @@ import sys
 from typing import TYPE_CHECKING
 
 from resnet_fixtures.errors import InputError
-from resnet_fixtures.gate.baseline import read_baseline
+from resnet_fixtures.gate.baseline import read_baseline, read_judged
+from resnet_fixtures.gate.json_file import read_json
 from resnet_fixtures.gate.judge import Rules, are_green, judge_runs
+from resnet_fixtures.gate.run_file import is_run, read_unmeasured
 from resnet_fixtures.gate.tolerance import collect_tolerances, parse_metric_tolerance
-from resnet_fixtures.gate.verdict import count_verdicts
+from resnet_fixtures.gate.verdict import Verdict, count_verdicts
 from resnet_fixtures.paths import parse_path
 from resnet_fixtures.refusing_parser import RefusingParser
 
@@ -37,15 +39,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"argument --tolerance: {error}")
     except InputError as error:
         parser.error(str(error))
-    print(*judgements, summarize(judgements), sep="\n")  # noqa: T201 - a command's output
+    parser.answer("\n".join((*map(str, judgements), summarize(judgements))))
     is_green = are_green(judgements, inconclusive_fails=options.inconclusive == "fail")
     return 0 if is_green else NOT_GREEN
 
 
 def judge_files(baseline: Path, run: Path, rules: Rules) -> list[Judgement]:
     """Read both and judge them; what was left out of pytest-benchmark's histories is said on standard error."""
-    entries = read_baseline(baseline, _warn), read_baseline(run, _warn)
-    return judge_runs(*entries, rules, str(baseline))
+    entries = read_baseline(baseline, _warn, run), read_judged(run, _warn)
+    judgements = judge_runs(*entries, rules, str(baseline))
+    judged = {judgement.test for judgement in judgements}
+    return judgements + [one for one in read_new_tests(run) if one.test not in judged]
+
+
+def read_new_tests(run: Path) -> list[Judgement]:
+    """Return the verdicts on tests that a run of --gate did not measure because they had no baseline."""
+    if run.is_dir() or not is_run(read_json(run)):
+        return []
+    return [one for one in read_unmeasured(run) if one.verdict is Verdict.NO_BASELINE]
 
 
 def summarize(judgements: Sequence[Judgement]) -> str:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resnet_fixtures.errors import InputError
-from resnet_fixtures.gate.benchmark_file import is_benchmarks
-from resnet_fixtures.gate.benchmark_storage import collect_runs, read_storage
+from resnet_fixtures.gate.benchmark_file import is_benchmarks, parse_benchmarks
+from resnet_fixtures.gate.benchmark_storage import join_baseline, join_runs, list_runs, read_runs
 from resnet_fixtures.gate.json_file import read_json, refusing
 from resnet_fixtures.gate.run_file import parse_run, read_run, write_run
 from resnet_fixtures.paths import find_storage_folder
@@ -17,6 +17,8 @@ from resnet_fixtures.paths import find_storage_folder
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
+    from resnet_fixtures.gate.benchmark_file import SavedTest
+    from resnet_fixtures.gate.benchmark_storage import Found
     from resnet_fixtures.gate.samples import Entry
 
 NAME = "gate-baseline.json"
@@ -31,17 +33,36 @@ def default_baseline_path(benchmark_storage: str) -> Path:
     return folder / NAME
 
 
-def read_baseline(path: Path, announce: Callable[[str], object] = str) -> dict[str, Entry]:
+def read_baseline(path: Path, announce: Callable[[str], object] = str, judged: Path | None = None) -> dict[str, Entry]:
     """Read the gate's file, or a file or a storage folder of pytest-benchmark; InputError where there is none.
 
-    `announce` is told in sentences what was left out of pytest-benchmark's; by default nobody is.
+    `announce` is told in sentences what was left out of pytest-benchmark's; by default nobody is. The file that is
+    `judged` is no part of its own baseline.
     """
+    return _read_entries(path, announce, join_baseline, judged)
+
+
+def read_judged(path: Path, announce: Callable[[str], object] = str) -> dict[str, Entry]:
+    """Read the like as a run that is judged: all that is there."""
+    return _read_entries(path, announce, join_runs)
+
+
+def _read_entries(
+    path: Path,
+    announce: Callable[[str], object],
+    join: Callable[[Path, list[SavedTest]], Found],
+    judged: Path | None = None,
+) -> dict[str, Entry]:
     with refusing(path):
         is_folder = path.is_dir()
-    content = None if is_folder else read_json(path)
-    if not is_folder and not is_benchmarks(content):
-        return parse_run(path, content)
-    found = read_storage(path) if is_folder else collect_runs(path, {path: content})
+    if is_folder:
+        saved = read_runs(file for file in list_runs(path) if not judged or not file.samefile(judged))
+    else:
+        content = read_json(path)
+        if not is_benchmarks(content):
+            return parse_run(path, content)
+        saved = parse_benchmarks(path, content)
+    found = join(path, saved)
     for note in found.notes:
         announce(note)
     return dict(found.entries)

@@ -10,6 +10,7 @@ from resnet_fixtures.errors import InputError
 from resnet_fixtures.gate.json_file import damaged
 from resnet_fixtures.gate.run_file import is_test_id, is_whole, parse_seconds
 from resnet_fixtures.gate.samples import Entry, Metric, ProcessSample
+from resnet_fixtures.gate.verdict import GREEN, Verdict
 from resnet_fixtures.precision import Precision
 
 if TYPE_CHECKING:
@@ -29,12 +30,13 @@ FACTS = (
 class SavedTest:
     """One test of one saved run: a sample, or one for each process of a run under the gate.
 
-    `is_raw` tells whether nothing is missing for want of --benchmark-save-data.
+    `is_raw` tells whether nothing is missing for want of --benchmark-save-data, `is_green` that no gate said otherwise.
     """
 
     saved: datetime
     entry: Entry
     is_raw: bool
+    is_green: bool = True
 
 
 def is_benchmarks(content: object) -> bool:
@@ -85,7 +87,8 @@ def _parse_test(saved: datetime, benchmark: Mapping[str, Any]) -> SavedTest:
         raise ValueError(f"{PROCESSES} is empty")
     images = fields["batch_size"] * count_batches(fields)
     entry = Entry(test, METRICS[fields["mode"]], images, select_facts(fields), samples)
-    return SavedTest(saved, entry, is_raw=bool(stats.get("data")) or PROCESSES in fields)
+    is_raw = bool(stats.get("data")) or PROCESSES in fields
+    return SavedTest(saved, entry, is_raw, is_green="gate" not in fields or Verdict(fields["gate"]["verdict"]) in GREEN)
 
 
 def parse_samples(fields: Mapping[str, Any], stats: Mapping[str, Any]) -> tuple[ProcessSample, ...]:

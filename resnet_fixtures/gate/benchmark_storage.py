@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from itertools import chain
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from resnet_fixtures.errors import InputError
 from resnet_fixtures.gate.benchmark_file import SavedTest, parse_benchmarks
@@ -29,36 +29,45 @@ class Found:
     notes: tuple[str, ...] = ()
 
 
-def read_storage(folder: Path) -> Found:
-    """Read all runs of pytest-benchmark's storage folder; InputError where none is this suite's, or one is damaged.
-
-    Each run is one process' sample, but for those under the gate, which had several. A test's facts are its newest
-    run's; runs by other means are left out.
-    """
-    return collect_runs(folder, {file: read_json(file) for file in list_runs(folder)})
-
-
 def list_runs(folder: Path) -> list[Path]:
     """Return the runs of a storage folder, or of one machine's folder in it."""
     return list_json(folder, RUNS)
 
 
-def collect_runs(path: Path, contents: Mapping[Path, Any]) -> Found:
-    """Collect this suite's tests from the contents of files; `path` is for the InputError where there are none."""
-    saved = [one for file, content in contents.items() for one in parse_benchmarks(file, content)]
-    if not saved:
+def read_runs(files: Iterable[Path]) -> list[SavedTest]:
+    """Read this suite's tests from files of saved runs, one after the other; InputError for one that is damaged."""
+    return [one for file in files for one in parse_benchmarks(file, read_json(file))]
+
+
+def join_baseline(path: Path, saved: Sequence[SavedTest]) -> Found:
+    """Put together what a run is judged by: without runs that the gate did not call green, which is said.
+
+    A run that regressed would be the newest, and so the baseline of the next night.
+    """
+    green = [one for one in saved if one.is_green]
+    if saved and not green:
+        raise InputError(f"{path} has no timing that the gate called green: pass a file that --gate-update wrote.")
+    found = join_runs(path, green)
+    if len(green) == len(saved):
+        return found
+    note = f"{len(saved) - len(green)} of {len(saved)} saved timings were not green under the gate and are left out."
+    return replace(found, notes=(note, *found.notes))
+
+
+def join_runs(path: Path, saved: Iterable[SavedTest]) -> Found:
+    """Put the runs of each test together, the oldest first; `path` is for the InputError where there are none.
+
+    Each run is one process' sample, but for those under the gate, which had several. A test's facts are its newest
+    run's; runs by other means are left out.
+    """
+    by_test: dict[str, list[SavedTest]] = {}
+    for one in sorted(saved, key=attrgetter("saved")):
+        by_test.setdefault(one.entry.test, []).append(one)
+    if not by_test:
         raise InputError(
             f"{path} has no timing of this suite: run it with --benchmark-autosave --benchmark-save-data, "
             "or pass a file that --gate-update wrote."
         )
-    return join_runs(saved)
-
-
-def join_runs(saved: Iterable[SavedTest]) -> Found:
-    """Put the runs of each test together, the oldest first."""
-    by_test: dict[str, list[SavedTest]] = {}
-    for one in sorted(saved, key=attrgetter("saved")):
-        by_test.setdefault(one.entry.test, []).append(one)
     kept = {test: [one for one in runs if not differences(one, runs[-1])] for test, runs in by_test.items()}
     entries = {
         test: replace(runs[-1].entry, samples=tuple(chain.from_iterable(one.entry.samples for one in runs)))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-MAX_BYTES = 512 << 20  # a hundred tests with the answers for 50,000 images take a tenth of it
+MAX_BYTES = 128 << 20  # a hundred tests with the answers for 50,000 images take less than half of it
 WRITERS = "--gate, --gate-update or --benchmark-json"
 
 

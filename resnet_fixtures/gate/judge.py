@@ -13,7 +13,7 @@ from resnet_fixtures.gate.samples import Metric
 from resnet_fixtures.gate.sampling import DEFAULT_LOOKS
 from resnet_fixtures.gate.timing_judge import Question, judge_timing, judge_timing_pairs
 from resnet_fixtures.gate.tolerance import check_unit, default_tolerance, parse_tolerance
-from resnet_fixtures.gate.verdict import Judgement, Verdict
+from resnet_fixtures.gate.verdict import GREEN, Judgement, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -126,7 +126,7 @@ def judge_unmeasured(test: str, baseline_name: str) -> Judgement:
 
 def is_green(verdict: Verdict, *, inconclusive_fails: bool) -> bool:
     """Tell whether a verdict lets its test pass."""
-    return verdict in {Verdict.PASS, Verdict.IMPROVED} or (verdict is Verdict.INCONCLUSIVE and not inconclusive_fails)
+    return verdict in GREEN or (verdict is Verdict.INCONCLUSIVE and not inconclusive_fails)
 
 
 def are_green(judgements: Sequence[Judgement], *, inconclusive_fails: bool) -> bool:

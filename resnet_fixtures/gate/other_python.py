@@ -110,9 +110,20 @@ def _ask(python: str, environ: Mapping[str, str], timeout_s: float) -> dict[str,
         except subprocess.TimeoutExpired:
             message = f"--against {python} has not imported tensorflow within {timeout_s:g} s"
             raise InputError(f"{message}: pass the Python of an environment where that works.") from None
-    answer = re.search(rf"^{MARK}(.*)$", child.stdout, re.MULTILINE)
-    if answer is None:
+    found = _parse_answer(child.stdout)
+    if found is None:
         end = describe_end(child.returncode, child.stderr)
         raise InputError(f"--against {python} is no Python that can import tensorflow (it {end}): pass another.")
-    found: dict[str, str] = json.loads(answer[1])
     return found
+
+
+def _parse_answer(output: str) -> dict[str, str] | None:
+    """Take what SCRIPT found out of the output; None where something else wrote it, or it did not get so far."""
+    answer = re.search(rf"^{MARK}(.*)$", output, re.MULTILINE)
+    try:
+        found = json.loads(answer[1]) if answer else None
+    except ValueError:
+        return None
+    if not isinstance(found, dict) or not re.match(r"\d+\.\d+", str(found.get("python"))):
+        return None
+    return {name: str(value) for name, value in found.items()}

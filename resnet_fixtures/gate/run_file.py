@@ -13,12 +13,12 @@ from resnet_fixtures.atomic_file import write_atomically
 from resnet_fixtures.errors import InputError
 from resnet_fixtures.gate.json_file import damaged, read_json
 from resnet_fixtures.gate.samples import Entry, Metric, ProcessSample, ScoredImages
+from resnet_fixtures.gate.verdict import Judgement, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from resnet_fixtures.gate.verdict import Judgement
 
 SCHEMA = "resnet_fixtures.gate"
 VERSION = 1
@@ -40,6 +40,7 @@ def format_run(
 ) -> bytes:
     """Give the file's content: the entries by test id, with the verdicts on them if there are any.
 
+    The verdicts on tests that were not measured stand apart, as `unmeasured`.
     `created` is now unless another time is given. The facts have to be JSON's.
     """
     verdicts = {test: judgement.as_dict() for test, judgement in (judgements or {}).items()}
@@ -47,7 +48,11 @@ def format_run(
         f"{_to_text(test)}:{_to_text({**entry_to_json(entries[test]), **verdicts.get(test, {})})}"
         for test in sorted(entries)
     ]
-    head = {"schema": SCHEMA, "version": VERSION, "created": (created or datetime.now().astimezone()).isoformat()}
+    unmeasured = {test: verdict for test, verdict in sorted(verdicts.items()) if test not in entries}
+    time = created or datetime.now().astimezone()
+    head: dict[str, object] = {"schema": SCHEMA, "version": VERSION, "created": time.isoformat()}
+    if unmeasured:
+        head["unmeasured"] = unmeasured
     joined = ",\n".join(lines)
     return f'{_to_text(head)[:-1]},"entries":{{\n{joined}\n}}}}\n'.encode()
 
@@ -75,6 +80,19 @@ def parse_run(path: Path, content: Any) -> dict[str, Entry]:
     if not is_whole(version) or version != VERSION or not isinstance(tests, dict):
         raise damaged(path, "it has no version or no entries")
     return {test: _parse_entry(path, test, fields) for test, fields in tests.items()}
+
+
+def read_unmeasured(path: Path) -> list[Judgement]:
+    """Read the verdicts on tests that the run did not measure; InputErrors as `read_run`'s."""
+    content = read_json(path)
+    parse_run(path, content)
+    unmeasured = content.get("unmeasured", {})
+    try:
+        return [
+            Judgement(test, Verdict(fields["verdict"]), str(fields["reason"])) for test, fields in unmeasured.items()
+        ]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise damaged(path, f"unmeasured: {error}") from error
 
 
 def entry_to_json(entry: Entry) -> dict[str, object]:

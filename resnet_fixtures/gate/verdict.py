@@ -24,6 +24,9 @@ class Verdict(Enum):
     INCOMPATIBLE = "INCOMPATIBLE"
 
 
+GREEN = frozenset({Verdict.PASS, Verdict.IMPROVED})
+
+
 @dataclass(frozen=True)
 class Judgement:
     """A verdict and its reason in one line, without the test's id.

@@ -143,7 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         done = freeze_file(options.checkpoint, options.out, options.precision and Precision(options.precision))
     except InputError as error:
         parser.error(str(error))
-    print(done)  # noqa: T201 - a command's output
+    parser.answer(done)
     return 0
 
 

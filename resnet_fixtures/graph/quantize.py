@@ -108,7 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         done = quantize_file(options.in_graph, options.data_location, options.out, options.images)
     except InputError as error:
         parser.error(str(error))
-    print(done)  # noqa: T201 - a command's output
+    parser.answer(done)
     return 0
 
 

@@ -31,6 +31,12 @@ def make_report(storage: str, results: Path, form: str, out: Path | None) -> str
     return f"{out}: {counts[0]} runs, {counts[1]} accuracy runs and {counts[2]} trainings to a target"
 
 
+def parse_storage(text: str) -> str:
+    """Parse the place of --storage; an empty one is an ArgumentTypeError."""
+    parse_path(text)
+    return text
+
+
 def find_folder(storage: str) -> Path:
     """Find the folder of --storage, written as pytest-benchmark's; InputError for a storage without one."""
     folder = find_storage_folder(storage)
@@ -49,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         done = make_report(options.storage, options.results, options.format, options.out)
     except InputError as error:
         parser.error(str(error))
-    print(done)  # noqa: T201 - a command's output
+    parser.answer(done)
     return 0
 
 
@@ -57,7 +63,10 @@ def _make_parser() -> RefusingParser:
     parser = RefusingParser(
         prog="python -m resnet_fixtures.report", description="Show what is stored: trends, comparisons and accuracy."
     )
-    parser.add_argument("--storage", default=".benchmarks", help="pytest-benchmark's storage (default: .benchmarks)")
+    parser.add_argument(
+        "--storage", type=parse_storage, default=".benchmarks",
+        help="pytest-benchmark's storage (default: .benchmarks)",
+    )  # fmt: skip
     parser.add_argument(
         "--results", type=parse_path, default=Path("results"), help="--output-dir of the runs (default: results)"
     )

@@ -34,14 +34,14 @@ def is_gate_run(stored: Fields) -> bool:
 def read_gate_run(path: Path, stored: Fields) -> tuple[Run, list[Score]]:
     """Return the timings and verdicts as a run, and the accuracy as scores; a baseline's scores are of other nights."""
     entries, time = parse_run(path, dict(stored.values)), stored.time("created")
-    judged = tuple(_read_verdicts(stored.nested("entries")))
+    judged = tuple(one for place in ("entries", "unmeasured") for one in _read_verdicts(stored.nested(place)))
     timed = [entry for entry in entries.values() if entry.metric in SPEEDS and entry.batch_size]
     run = Run(
         source=str(path),
         time=time,
         node="",
         commit="",
-        results=tuple(_to_result(entry) for entry in timed),
+        results=tuple(_to_result(path, entry) for entry in timed),
         judged=judged,
         is_baseline=not judged,  # only --gate-update writes no verdicts
     )
@@ -49,11 +49,12 @@ def read_gate_run(path: Path, stored: Fields) -> tuple[Run, list[Score]]:
     return run, [_to_score(path, time, entry) for entry in scored]
 
 
-def _to_result(entry: Entry) -> Result:
+def _to_result(path: Path, entry: Entry) -> Result:
     medians_s = [statistics.median(sample.steps_s) for sample in entry.samples]
     latency_s = statistics.median(medians_s)
     interval_s = bound_median(np.sort(medians_s), CONFIDENCE)
-    circumstances = read_circumstances(Fields(entry.test, {**entry.facts, "batch_size": entry.batch_size}))
+    facts = Fields(f"{path}: {entry.test}", {**entry.facts, "batch_size": entry.batch_size})
+    circumstances = read_circumstances(facts)
     # A result's batch is one process', the gate's is a step of all of them.
     circumstances["batch_size"] = max(1, entry.batch_size // circumstances["processes"])
     return Result(
@@ -70,7 +71,7 @@ def _to_result(entry: Entry) -> Result:
 
 def _to_score(path: Path, time: datetime, entry: Entry) -> Score:
     assert entry.scored is not None, "the caller has looked"
-    ranks, facts = entry.scored.ranks, Fields(entry.test, entry.facts)
+    ranks, facts = entry.scored.ranks, Fields(f"{path}: {entry.test}", entry.facts)
     correct1, correct5 = sum(rank < 1 for rank in ranks), sum(rank < 5 for rank in ranks)
     interval = wilson_interval(correct1, len(ranks))
     return Score(

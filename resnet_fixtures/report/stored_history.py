@@ -87,7 +87,7 @@ class Findings:
 
     def history(self) -> History:
         """Put everything in the order of time, without runs that have nothing to show."""
-        runs = (run for run in join_same(self.runs) if run.results or run.judged)
+        runs = (run for run in join_same(drop_copies(self.runs)) if run.results or run.judged)
         scores = join_scores(self.scores, self.gated_scores)
         trainings = sorted(self.trainings, key=lambda training: training.time)
         return History(tuple(sorted(runs, key=lambda run: run.time)), tuple(scores), tuple(trainings), self.left_out)
@@ -103,6 +103,15 @@ def join_scores(own: Sequence[Score], gated: Sequence[Score]) -> list[Score]:
         else:
             free.remove(same)
     return sorted(kept, key=lambda score: score.time)
+
+
+def drop_copies(runs: Iterable[Run]) -> Sequence[Run]:
+    """Keep one of the runs that two files have alike, as with --benchmark-autosave and --benchmark-json."""
+    kept: list[Run] = []
+    for run in runs:
+        if not any(run.time == one.time and replace(run, source=one.source) == one for one in kept):
+            kept.append(run)
+    return kept
 
 
 def join_same(runs: Sequence[Run]) -> Iterable[Run]:

@@ -190,6 +190,16 @@ def test_a_pull_request_step_by_step(change: Clone) -> None:
     ]
 
 
+def test_an_earlier_change_s_runs_are_not_shown_as_this_one_s(change: Clone) -> None:
+    out = change.folder / "results/pull-request"
+    stale = [out / name for name in ("storage/0001_a.json", "logs/gate_1.json", "summary.md", "junit.xml")]
+    for file in stale:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    change.run("recipes/pull-request.sh", BASE="main")
+    assert [file for file in stale if file.exists()] == []
+
+
 def test_the_base_is_where_the_change_began(change: Clone) -> None:
     assert change.run("recipes/pull-request.sh", BASE="main").returncode == 0
     constraints = change.folder / ".venv-pull-request/base-constraints.txt"

@@ -90,6 +90,17 @@ def test_file_that_cannot_be_collected_is_not_gone(pytester: pytest.Pytester, ga
     assert len(read_run(gate.baseline)) == 2
 
 
+@pytest.mark.parametrize("way", ["the file skips itself", "pytest does not look there"])
+def test_file_that_is_not_looked_into_is_not_gone(pytester: pytest.Pytester, gate: ToldGate, way: str) -> None:
+    pytester.makepyfile(test_more=f"import pytest\npytest.importorskip('not_there')\n{OTHER}")
+    hidden = () if way == "the file skips itself" else ("-o", "python_files=test_user.py")
+    gate("--gate-update", *hidden)
+    assert len(read_run(gate.baseline)) == 2
+    result = gate("--gate", *hidden)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert summary_of(result)[-2] == "1 PASS, 1 INCOMPATIBLE"
+
+
 def test_skipped_test_fails(pytester: pytest.Pytester, gate: ToldGate) -> None:
     pytester.makepyfile(test_more=OTHER.replace("@", "@pytest.mark.skip\n@", 1))
     result = gate("--gate", "-rf", "--junit-xml=junit.xml")

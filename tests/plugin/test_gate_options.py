@@ -68,6 +68,16 @@ def test_modes_exclude_each_other(given: dict[str, Any], names: str) -> None:
         (("--gate-inconclusive", "maybe"), "*error: argument --gate-inconclusive: invalid choice: 'maybe' *"),
         (("--gate", "--gate-update"), "ERROR: --gate and --gate-update exclude each other: pass one of them."),
         (("--gate", "--against=python"), "ERROR: --gate and --against exclude each other: pass one of them."),
+        (
+            ("--gate-baseline=base.json",),
+            "ERROR: --gate-baseline says how the gate judges, and it is off: pass --gate or --gate-update too.",
+        ),
+        (("--gate-max-time", "9"), "ERROR: --gate-max-time says how the gate judges, and it is off: pass --gate or *"),
+        (("--gate-inconclusive=pass",), "ERROR: --gate-inconclusive says how the gate judges, and it is off: *"),
+        (
+            ("--against=python", "--gate-baseline", "base.json"),
+            "ERROR: --against judges by its other side: leave --gate-baseline out.",
+        ),
     ],
 )
 def test_bad_command_line(
@@ -80,3 +90,8 @@ def test_bad_command_line(
     output = result.stderr.str() + result.stdout.str()
     assert "Traceback" not in output
     assert "a test ran" not in output
+
+
+def test_settings_of_a_project_stand_ready_for_its_gate(pytester: pytest.Pytester, run_suite: SuiteRunner) -> None:
+    pytester.makepyfile("def test_nothing():\n    pass\n")
+    run_suite("-o", "addopts=--gate-baseline=base.json --gate-max-time=9").assert_outcomes(passed=1)

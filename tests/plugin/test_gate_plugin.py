@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from resnet_fixtures.gate.run_file import read_run
+from resnet_fixtures.gate.run_file import read_run, read_unmeasured
+from resnet_fixtures.gate.verdict import Verdict
 from tests.plugin.gate.made_entries import replace_fact
 from tests.plugin.told_samples import OTHER, SPEED, USER, ToldGate, count_junit, summary_of, tell_samples
 
@@ -81,7 +82,7 @@ def test_no_baseline_for_a_test_fails_before_anything_is_drawn(pytester: pytest.
     assert summary_of(result) == [
         "test_more.py::test_other[fp32-bs1]: NO_BASELINE: has no baseline in base.json: run with --gate-update",
         "1 NO_BASELINE",
-        "nothing was measured, so nothing was written",
+        f"nothing was measured, the verdicts are in out/{gate.read_output().name}",
     ]
     assert count_junit(gate.folder / "junit.xml") == (1, 1, 0)
 
@@ -103,7 +104,9 @@ def test_baseline_of_another_machine_fails_before_anything_is_drawn(
     result.assert_outcomes(failed=1)
     assert gate.samples.orders == []
     result.stdout.fnmatch_lines([f"INCOMPATIBLE: {sentence}: run with --gate-update here, or compare with --against"])
-    assert summary_of(result)[-2:] == ["1 INCOMPATIBLE", "nothing was measured, so nothing was written"]
+    assert summary_of(result)[-2] == "1 INCOMPATIBLE"
+    (judgement,) = read_unmeasured(gate.read_output())
+    assert (judgement.test, judgement.verdict) == (SPEED, Verdict.INCOMPATIBLE)
 
 
 def test_other_kernels_fail_before_anything_is_drawn(gate: ToldGate) -> None:

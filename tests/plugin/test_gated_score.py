@@ -116,7 +116,8 @@ def test_what_cannot_be_judged_fails_before_the_first_image(
     result = gate("--gate", *options, f"--batch-size={batch_size}", tests=[ACCURACY])
     result.assert_outcomes(failed=1, deselected=2)
     result.stdout.fnmatch_lines([sentence])
-    assert not list((gate.folder / "out").glob("*"))
+    assert list((gate.folder / "out").glob("*")) == [gate.read_output()]
+    assert read_run(gate.read_output()) == {}
 
 
 def test_benchmark_only_leaves_the_scores_out(gate: ToldGate, options: tuple[str, ...]) -> None:

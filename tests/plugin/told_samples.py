@@ -92,8 +92,9 @@ class ToldGate:
     samples: ToldSamples
 
     def __call__(self, *arguments: object, tests: Sequence[object] = ()) -> pytest.RunResult:
-        given = (f"--in-graph=fp32={self.graph}", "-m", "fp32", "--batch-size=1", "--gate-baseline=base.json")
-        return self.run_suite(*given, "--output-dir=out", *UNTIMED, *arguments, tests=tests)
+        given = (f"--in-graph=fp32={self.graph}", "-m", "fp32", "--batch-size=1", "--output-dir=out", *UNTIMED)
+        baseline = ("--gate-baseline=base.json",) if {"--gate", "--gate-update"} & set(arguments) else ()
+        return self.run_suite(*given, *baseline, *arguments, tests=tests)
 
     @property
     def baseline(self) -> Path:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from resnet_fixtures.errors import InputError
-from resnet_fixtures.gate.benchmark_storage import read_storage
+from resnet_fixtures.gate.benchmark_storage import Found, join_baseline, join_runs, list_runs, read_runs
 from tests.plugin.gate.stored import BATCH, FACTS, ONLINE, make_benchmark, make_saved, save
 
 if TYPE_CHECKING:
@@ -21,6 +21,10 @@ def storage(tmp_path: Path) -> Path:
 def save_run(storage: Path, number: int, *benchmarks: dict[str, Any], day: int | None = None) -> Path:
     content = make_saved(*benchmarks, day=number if day is None else day)
     return save(storage / "Linux-CPython-3.11-64bit" / f"{number:04}_abc_2026.json", content)
+
+
+def read_storage(storage: Path) -> Found:
+    return join_runs(storage, read_runs(list_runs(storage)))
 
 
 def medians(storage: Path, test: str = ONLINE) -> list[float]:
@@ -92,6 +96,20 @@ def test_medians_that_stand_for_rounds_are_counted(storage: Path) -> None:
     assert read_storage(storage).notes == (
         "2 of 3 saved timings have no rounds, so their medians stand for them: save with --benchmark-save-data.",
     )
+
+
+def test_baseline_is_made_of_what_the_gate_called_green(storage: Path) -> None:
+    """The newest run, which regressed with another TensorFlow, would hide all others."""
+    for number, verdict in enumerate(("PASS", "IMPROVED", "INCONCLUSIVE", "REGRESSED"), start=2):
+        more: dict[str, Any] = {"versions": {**FACTS["versions"], "tensorflow": "3.0"}} if number == 5 else {}
+        save_run(storage, number, make_benchmark(step_s=number / 100, gate={"verdict": verdict}, **more))
+    save_run(storage, 1, make_benchmark(step_s=0.01))
+    saved = read_runs(list_runs(storage))
+    found = join_baseline(storage, saved)
+    assert [sample.steps_s[0] for sample in found.entries[ONLINE].samples] == [0.01, 0.02, 0.03]
+    assert found.notes == ("2 of 5 saved timings were not green under the gate and are left out.",)
+    with pytest.raises(InputError, match=r"has no timing that the gate called green: pass a file that --gate-update"):
+        join_baseline(storage, saved[-2:])
 
 
 @pytest.mark.parametrize("benchmarks", [[], [{"fullname": "a", "stats": {}}]])

@@ -60,7 +60,7 @@ def test_pipe_is_not_waited_for(path: Path) -> None:
 def test_huge_file_is_not_read(path: Path) -> None:
     with path.open("wb") as file:
         file.truncate(MAX_BYTES + (1 << 20))  # a hole, which takes no room
-    with pytest.raises(InputError, match=r"run\.json has 513 MiB, where no run has more than 512: pass a file that"):
+    with pytest.raises(InputError, match=r"run\.json has 129 MiB, where no run has more than 128: pass a file that"):
         read_json(path)
 
 

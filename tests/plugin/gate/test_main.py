@@ -105,6 +105,19 @@ def test_a_test_without_a_baseline_is_not_green(baseline: Path, run: Path, capsy
     assert expected in capsys.readouterr().out
 
 
+def test_a_test_that_was_not_measured_for_want_of_a_baseline_is_not_green(
+    baseline: Path, run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entries = {entry.test: entry for entry in (make_timing(), make_accuracy())}
+    known = Judgement("gone", Verdict.INCOMPATIBLE, "was not measured")  # no matter of this baseline
+    write_run(run, entries, {"new": Judgement("new", Verdict.NO_BASELINE, "has no baseline"), "gone": known})
+    assert judge(baseline, run, "--inconclusive", "pass") == 1
+    assert capsys.readouterr().out.splitlines()[2:] == [
+        "new: NO_BASELINE: has no baseline",
+        "3 tests: 2 PASS, 1 NO_BASELINE",
+    ]
+
+
 def test_a_test_that_the_run_lacks_is_not_green(baseline: Path, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert judge(baseline, store(run, make_timing()), "--inconclusive", "pass") == 1
     assert f"{SCORED}: INCOMPATIBLE: was not measured, " in capsys.readouterr().out
@@ -134,6 +147,16 @@ def test_histories_of_pytest_benchmark_are_judged(tmp_path: Path, capsys: pytest
     assert f"{ONLINE}: REGRESSED: " in printed.out
     assert f"{BATCH}: NO_BASELINE: " in printed.out
     assert printed.out.endswith("2 tests: 1 REGRESSED, 1 NO_BASELINE\n")
+
+
+def test_a_run_is_no_part_of_its_own_baseline(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    storage = tmp_path / ".benchmarks"
+    for number in range(1, 7):
+        content = make_saved(make_benchmark(step_s=0.025 * (1 + number / 1000)), day=number)
+        save(storage / f"{number:04}_x.json", content)
+    slow = make_saved(make_benchmark(step_s=0.03, versions={"tensorflow": "3.0"}), day=7)
+    assert judge(storage, save(storage / "0007_x.json", slow)) == 1
+    assert f"{ONLINE}: REGRESSED: " in capsys.readouterr().out
 
 
 def test_count_of_one() -> None:

@@ -101,6 +101,9 @@ def test_path_that_is_no_interpreter_is_refused(tmp_path: Path) -> None:
         ("print('hello')", r"is no Python that can import tensorflow \(it ended with exit status 0; .* none\)"),
         ("import os; os.kill(os.getpid(), 4)", r"is no Python .* \(it was killed by SIGILL; its last words: none\)"),
         ("print('resnet_fixtures found {\"python\": \"3.9.1\"}')", r"is Python 3\.9\.1: pass one of 3\.10 or newer\.$"),
+        ("print('resnet_fixtures found {')", r"is no Python that can import tensorflow"),
+        ("print('resnet_fixtures found {\"numpy\": \"2\"}')", r"is no Python that can import tensorflow"),
+        ("print('resnet_fixtures found [1]')", r"is no Python that can import tensorflow"),
         ("import time; time.sleep(60)", r"has not imported tensorflow within 1 s"),
     ],
 )  # fmt: skip

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from resnet_fixtures.errors import InputError
-from resnet_fixtures.gate.run_file import LARGEST, read_run, write_run
+from resnet_fixtures.gate.run_file import LARGEST, read_run, read_unmeasured, write_run
 from resnet_fixtures.gate.samples import Entry, Metric, ProcessSample
 from resnet_fixtures.gate.verdict import Judgement, Verdict
 from resnet_fixtures.stats.summary import Interval
@@ -76,6 +76,16 @@ def test_the_file_as_others_read_it(path: Path) -> None:
         },
     }  # fmt: skip
     assert [line[:4] for line in path.read_text().splitlines()] == ['{"sc', '"a[x', '"b":', "}}"]
+
+
+def test_verdicts_on_what_was_not_measured_are_kept(path: Path) -> None:
+    judgement = Judgement("new", Verdict.NO_BASELINE, "has no baseline")
+    write_run(path, {}, {"new": judgement})
+    assert read_run(path) == {}
+    assert read_unmeasured(path) == [judgement]
+    path.write_text(path.read_text().replace("NO_BASELINE", "UNHEARD_OF"))
+    with pytest.raises(InputError, match=r"is damaged \(unmeasured: 'UNHEARD_OF' is not a valid Verdict\)"):
+        read_unmeasured(path)
 
 
 def test_time_of_writing_is_now_with_its_zone(path: Path) -> None:

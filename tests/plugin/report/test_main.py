@@ -70,3 +70,9 @@ def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
     program = f"import sys, resnet_fixtures.report.__main__; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_empty_storage_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match=r"^4$"):
+        main(["--storage", "", "--format", "markdown"])
+    assert "argument --storage: the path is empty; name one" in capsys.readouterr().err

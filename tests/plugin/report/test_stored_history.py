@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,6 +97,22 @@ def test_gate_run_has_results_and_verdicts(tmp_path: Path) -> None:
     assert low < series.newest.images_per_s < high
 
 
+def test_verdicts_of_a_night_that_measured_nothing_are_the_newest(tmp_path: Path) -> None:
+    write_gate_run(tmp_path / "gate_1.json", 4)
+    gone = Judgement(TEST, Verdict.INCOMPATIBLE, "was not measured")
+    write_run(tmp_path / "gate_2.json", {}, {TEST: gone}, BEGIN + timedelta(days=5))
+    runs = read_history(tmp_path / "none", tmp_path).runs
+    assert [[judged.verdict for judged in run.judged] for run in runs] == [["PASS"], ["INCOMPATIBLE"]]
+
+
+def test_place_that_errors_name_is_the_file(tmp_path: Path) -> None:
+    write_gate_run(tmp_path / "gate_1.json", 4)
+    text = (tmp_path / "gate_1.json").read_text()
+    (tmp_path / "gate_1.json").write_text(text.replace('"precision":"int8"', '"precision":5'))
+    with pytest.raises(InputError, match=r"gate_1\.json: .*int8-bs128.*: precision is '5', where a text is needed"):
+        read_history(tmp_path / "none", tmp_path)
+
+
 def test_gated_and_saved_run_is_one_with_the_verdict_and_the_commit(tmp_path: Path) -> None:
     write_gate_run(tmp_path / "gate_4.json", 4)
     (entry,) = read_run(tmp_path / "gate_4.json").values()
@@ -109,6 +125,14 @@ def test_gated_and_saved_run_is_one_with_the_verdict_and_the_commit(tmp_path: Pa
     assert ([judged.test for judged in first.judged], len(first.results), first.node) == ([TEST], 1, "perf-02")
     assert first.commit.endswith("main")
     assert (second.judged, len(second.results)) == ((), 2)
+
+
+def test_run_that_two_files_have_is_one(tmp_path: Path) -> None:
+    """As with --benchmark-autosave and --benchmark-json."""
+    path = write_saved_run(tmp_path / "storage", 4, [make_benchmark("int8", 128, 40.0, NOISE)])
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "run.json").write_bytes(path.read_bytes())
+    assert len(read_history(tmp_path / "storage", tmp_path / "results").runs) == 1
 
 
 def test_baseline_is_no_run_but_a_line(tmp_path: Path) -> None:
