@@ -9,7 +9,7 @@ reader's thread, pinned to one core. The three are measured in turns (A B C, A B
 does not count; the printed figure is the median of the rounds' ratios, of each round's own bound. Beside each round
 stands the share of the CPU time that other processes took, from /proc/stat, so that noisy rounds can be told.
 
-    python benchmarks/accuracy_bound.py [--data-location DIR] [--in-graph int8.pb] [--rounds 5]
+    python -m benchmarks.accuracy_bound [--data-location DIR] [--in-graph int8.pb] [--rounds 5]
 
 Without a data location it writes TFRecords of 300 JPEGs of 500x375 pixels, cut out of scikit-learn's two sample images,
 into a temporary folder. The figure to reach is 0.9.

@@ -4,7 +4,7 @@ Two ranks of one core each average one float32 vector of as many values as ResNe
 processes take turns (A B A B); each warms up, then times single averages, all of whose memory is touched. Rank 0's
 medians are printed, and their ratio.
 
-    python benchmarks/allreduce.py
+    python -m benchmarks.allreduce
 """
 
 from __future__ import annotations

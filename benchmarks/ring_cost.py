@@ -1,6 +1,6 @@
 """Compute what averaging gradients by a ring costs, and what is left of a training's speed.
 
-    python benchmarks/ring_cost.py --images-per-s 7 --batch 32
+    python -m benchmarks.ring_cost --images-per-s 7 --batch 32
 
 A ring of N ranks sends 2 (N - 1) messages of V / N bytes one after the other: it reduces in the first half and
 gathers in the second. The link is a host's: however many ranks it has, one stream of the ring leaves it. Computing and

@@ -2,7 +2,7 @@
 
 Also prints the harness' floor: the same path around a null predictor, which does nothing.
 
-    python benchmarks/step_overhead.py
+    python -m benchmarks.step_overhead
 """
 
 from __future__ import annotations

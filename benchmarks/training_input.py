@@ -6,7 +6,7 @@ same number of threads and take turns (A B, then B A) in one process, each with 
 files, so often that an epoch outlasts a turn; the clock runs from the first batch to the last. The printed figure is
 the median of the rounds' ratios.
 
-    python benchmarks/training_input.py [--data-location DIR] [--threads N] [--batch-size N]
+    python -m benchmarks.training_input [--data-location DIR] [--threads N] [--batch-size N]
 
 Without a data location with a train split, one of JPEGs of 500x375 pixels is made in a temporary folder.
 """

@@ -4,7 +4,7 @@ Each rank has a batch of 16, the one process one of 32, so both work on the same
 (A B A B), each in processes of its own; warm-up steps are left out; printed are medians over all steps and their ratio,
 and the share of a step that averaging the gradients takes.
 
-    python benchmarks/two_ranks.py [fp32 bf16]
+    python -m benchmarks.two_ranks [fp32 bf16]
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ the core would have nothing to do: so the core never halts, and a thread on it w
 machine a halted core costs tens of them, once or twice for each convolution. `idle=poll` and cpuidle's
 `guest_halt_poll_ns` do the same for a whole machine.
 
-    python benchmarks/wake_ups.py [int8 fp32 bf16]
+    python -m benchmarks.wake_ups [int8 fp32 bf16]
 """
 
 from __future__ import annotations

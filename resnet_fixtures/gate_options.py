@@ -53,7 +53,8 @@ def add_gate_options(group: pytest.OptionGroup) -> None:
     )  # fmt: skip
     group.addoption(
         "--gate-max-time", type=parse_seconds, default=DEFAULT_MAX_TIME_S, metavar="SECONDS",
-        help="time for one test's samples under the gate (default %(default)s)",
+        help="time for one test's samples under the gate, of which there are at least 5 processes or pairs "
+        "(default %(default)s)",
     )  # fmt: skip
     group.addoption(
         "--gate-inconclusive", choices=("fail", "pass"), default="fail",

@@ -15,7 +15,7 @@ from resnet_fixtures.fixture_use import uses
 from resnet_fixtures.gate_options import GateMode
 from resnet_fixtures.gating import GATE, Gate, tolerance_fact
 from resnet_fixtures.live import LiveTerminal
-from resnet_fixtures.markers import runnable, selected_precisions
+from resnet_fixtures.markers import MEASURING_FIXTURES, TRAINING_FIXTURES, runnable, selected_precisions
 from resnet_fixtures.output_folder import check_folder
 from resnet_fixtures.paths import exists
 from resnet_fixtures.suite import SUITE, is_distributed
@@ -26,13 +26,12 @@ if TYPE_CHECKING:
     from resnet_fixtures.gate.judge import Rules
     from resnet_fixtures.gate.samples import Entry
 
-TIMED_FIXTURES = ("timed_inference", "timed_training", "convergence_training")  # chance moves what they measure
-JUDGED_FIXTURES = (*TIMED_FIXTURES, "scoring")
+TIMED_FIXTURES = ("timed_inference", *TRAINING_FIXTURES)  # chance moves what they measure
 
 
 def is_judged(item: pytest.Item) -> bool:
     """Tell whether the gate judges a test."""
-    return any(uses(item, name) for name in JUDGED_FIXTURES)
+    return any(uses(item, name) for name in MEASURING_FIXTURES)
 
 
 def is_left_out(item: pytest.Item) -> bool:

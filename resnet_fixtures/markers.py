@@ -12,8 +12,9 @@ from resnet_fixtures.distribution import spread
 from resnet_fixtures.errors import InputError
 from resnet_fixtures.fixture_use import is_ours, parameter, parametrized_by_hand, parametrized_by_hooks, uses
 from resnet_fixtures.gate_options import GateMode
+from resnet_fixtures.gating import tolerance_fact
 from resnet_fixtures.precision import Precision
-from resnet_fixtures.suite import SUITE, Suite, is_distributed
+from resnet_fixtures.suite import RESULT, SUITE, Suite, is_distributed
 from resnet_fixtures.timing.replay import ReplayClock
 from resnet_fixtures.training.recipe import TRAINED_PRECISIONS
 
@@ -40,6 +41,7 @@ TRAINING_BATCH_SIZES = (16,)
 DISTRIBUTED_BATCH_SIZES = (8,)  # of each process: two of them share the images of a step of one
 TRAINING_FIXTURES = ("timed_training", "convergence_training")
 BATCH_FIXTURES = ("image_batch", "timed_inference", "timed_training", "scoring")  # what needs a batch size
+MEASURING_FIXTURES = ("timed_inference", *TRAINING_FIXTURES, "scoring")
 TRAINING_MARKERS = ("training", "distributed", "mlperf")
 
 
@@ -118,6 +120,7 @@ def select(config: pytest.Config, items: list[pytest.Item]) -> None:
     suite = config.stash[SUITE]
     for item in items:
         _check_mode(item)
+        tolerance_fact(item)
         _check_precision(item)
         _check_batch_size(item)
     unwanted = {
@@ -136,6 +139,13 @@ def select(config: pytest.Config, items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=reason))
     if is_distributed(config):
         items[:] = spread(items)
+
+
+def fail_unless_measured(item: pytest.Item) -> None:
+    """Fail a test that has passed without what it has a fixture for: nothing passes without a measurement."""
+    unused = [name for name in MEASURING_FIXTURES if uses(item, name)]
+    if unused and RESULT not in item.stash:
+        pytest.fail(f"nothing was measured: call {unused[0]}, or leave it out of the test's arguments.", pytrace=False)
 
 
 def times_inference_alone(config: pytest.Config) -> bool:

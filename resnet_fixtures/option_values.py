@@ -77,7 +77,13 @@ def parse_cpu_dma_latency(text: str) -> int | Literal["system"]:
 
 def parse_cores_per_instance(text: str) -> int | Literal["socket"]:
     """Parse a number of cores, or `socket`."""
-    return "socket" if text == "socket" else parse_positive(text)
+    if text == "socket":
+        return "socket"
+    try:
+        return parse_positive(text)
+    except argparse.ArgumentTypeError:
+        message = f"{text!r} is no number of cores; pass a whole number from 1, or socket"
+        raise argparse.ArgumentTypeError(message) from None
 
 
 def _parse_float(text: str) -> float:

@@ -81,11 +81,16 @@ class TimedInference:
     def _suite(self) -> Suite:
         return self.request.config.stash[SUITE]
 
+    @property
+    def _is_embedded(self) -> bool:
+        return not self._suite.options.graph_paths(self.graph.precision)
+
     def _facts(self) -> dict[str, object]:
         return {
             "precision": str(self.graph.precision),
             "mode": "online" if self.batch_size == 1 else "batch",
             "data": "dummy" if self._suite.split is None else "imagenet",
+            "graph": "embedded" if self._is_embedded else str(self.graph_file),
             "graph_sha256": self.graph.sha256,
             "thread_plan": self._suite.plan.as_dict(),
             "isa": self._suite.isa.name,

@@ -9,7 +9,8 @@ import pytest
 
 from resnet_fixtures import command_line, gate_preflight, gating, markers, options, preflight, suite
 from resnet_fixtures.errors import InputError, RunError
-from resnet_fixtures.summary import ResultSummary, attach_result
+from resnet_fixtures.fixture_use import is_ours
+from resnet_fixtures.summary import ResultSummary, attach_reason, attach_result
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -92,14 +93,19 @@ def pytest_fixture_setup() -> Generator[None, Any, Any]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_pyfunc_call() -> Generator[None, Any, Any]:
-    return (yield from fail_in_one_sentence())
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]:
+    outcome = yield from fail_in_one_sentence()
+    if not gating.is_gated(pyfuncitem.config):
+        markers.fail_unless_measured(pyfuncitem)
+    return outcome
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     attach_result(report, item.stash.get(suite.RESULT, None))
+    if is_ours(item):
+        attach_reason(report)
     return report
 
 

@@ -136,8 +136,11 @@ def prepare_graphs(config: pytest.Config, suite: Suite, items: Sequence[pytest.I
             names = ", ".join(map(str, paths))
             raise InputError(f"--in-graph names several graphs for {precision} ({names}): pass one.")
     only = {precision: paths[0] for precision, paths in given.items() if paths}
-    graphs = GraphStore(only, LiveTerminal(config).announce)
+    announce = LiveTerminal(config).announce
+    graphs = GraphStore(only, announce)
     for precision in only:
+        if precision not in selected:
+            announce(f"--in-graph {only[precision]} is not run: no test of {precision} is selected")
         graphs.graph(precision)
     return graphs
 
@@ -190,17 +193,28 @@ def _check_histogram(config: pytest.Config) -> None:
 
 
 def _check_comparison(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
-    """Refuse a comparison that nothing could fail; a run that is saved may be a storage's first."""
+    """Refuse a comparison that nothing could fail; a run that is saved may be a storage's first.
+
+    Tests without a stored partner are named: nothing compares them.
+    """
     stored = getattr(config, "_benchmarksession", None)
-    if not stored or not stored.compare_fail or stored.save or stored.autosave:
+    if not stored or not stored.compare_fail:
         return
-    if not stored.compared_mapping:  # pytest-benchmark could only refuse it at the end
+    is_saved, announce = bool(stored.save or stored.autosave), LiveTerminal(config).announce
+    if not stored.compared_mapping and is_saved:
+        announce(f"nothing to compare with in {stored.storage} yet: --benchmark-compare-fail begins with the next run")
+        stored.compare_fail = []  # pytest-benchmark would refuse it at the end
+        return
+    if not stored.compared_mapping:
         raise InputError(
             f"--benchmark-compare-fail has no stored run to compare with in {stored.storage}: "
             "save one with --benchmark-autosave, and pass --benchmark-compare."
         )
     timed = {item.nodeid for item in items if "benchmark" in getattr(item, "fixturenames", ())}
-    if timed and not any(timed & set(tests) for tests in stored.compared_mapping.values()):
+    new = timed.difference(*stored.compared_mapping.values())
+    if new and (new < timed or is_saved):
+        announce(f"--benchmark-compare-fail has nothing stored to compare with for {', '.join(sorted(new))}")
+    elif new:
         runs = ", ".join(map(str, stored.compared_mapping))
         raise InputError(
             f"--benchmark-compare-fail has nothing to compare: {runs} has none of the selected tests; "

@@ -14,7 +14,7 @@ from resnet_fixtures.inference.child import ChildOrder
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-MIN_WARMUP_STEPS = 2
+MIN_SAMPLE_WARMUPS = 2
 MIN_STEPS = 3
 # A process costs its start (5 s) and scatters by 1 % however many steps it runs; a step costs 1.3 to 2 times its time,
 # with the reference, and scatters by 6 %, on a noisy machine by 14 % (benchmarks/gate/collect.py). The mean of many is
@@ -37,7 +37,7 @@ class SampleBudget:
     def needs_warmup(self, warmup_s: Sequence[float]) -> bool:
         """Tell whether one more warm-up is due after these, in seconds."""
         done = len(warmup_s)
-        return done < MIN_WARMUP_STEPS or (done < self.warmup_steps and sum(warmup_s) < self.warmup_time_s)
+        return done < MIN_SAMPLE_WARMUPS or (done < self.warmup_steps and sum(warmup_s) < self.warmup_time_s)
 
     def plan_steps(self, warmup_s: Sequence[float]) -> int:
         """Count the steps after which another process teaches more than another step, going by the warm-ups."""

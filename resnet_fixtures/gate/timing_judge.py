@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from statistics import fmean, median
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 TRIMMED = 0.2  # at each end: Wilcox, Introduction to Robust Estimation and Hypothesis Testing, 3.3
 REFUTED_TOLERANCES = 2  # a PASS refutes a loss of so many tolerances
+WEAK_BASELINE = "write the baseline, which has fewer, again: --gate-update with a longer --gate-max-time"
 DRIFT_CONFIDENCE = 0.95
 # How the ratio changes with the reference, in logarithms: not at all where a step is slowed as its reference is. Seen
 # (docs/gate.md): 0 at batch 1, -0.3 to 0.1 at 16 and 128, and from one cause of slowness to another 0.07 √2 apart.
@@ -81,7 +83,8 @@ def judge_timing(
     """Judge two groups of independent processes."""
     comparison = compare(baseline, run, question, has_common_reference=has_common_reference)
     counts = f"{len(run)} and {timing_reason.count(len(baseline), question.metric)}"
-    return _conclude(question, comparison, median(sample.log_step for sample in baseline), counts)
+    judgement = partial(_conclude, question, comparison, median(sample.log_step for sample in baseline), counts)
+    return judgement(WEAK_BASELINE) if len(baseline) < len(run) else judgement()
 
 
 def judge_timing_pairs(question: Question, pairs: Sequence[tuple[ProcessSample, ProcessSample]]) -> Judgement:
@@ -154,7 +157,9 @@ def decide(loss: float, interval: Interval | None, upper95: float | None, tolera
     return Verdict.INCONCLUSIVE
 
 
-def _conclude(question: Question, comparison: Comparison, log_baseline: float, counts: str) -> Judgement:
+def _conclude(
+    question: Question, comparison: Comparison, log_baseline: float, counts: str, cure: str = timing_reason.CURE
+) -> Judgement:
     change, to_loss = comparison.change, question.to_loss
     bounds = change.interval
     interval = Interval(to_loss(bounds.low), to_loss(bounds.high), bounds.confidence) if bounds else None
@@ -168,6 +173,7 @@ def _conclude(question: Question, comparison: Comparison, log_baseline: float, c
         loss=loss,
         interval=interval,
         upper95=upper95,
+        cure=cure,
     )
     details = (counts, *_describe_machine(comparison), *question.notes)
     reason = timing_reason.describe(verdict, values, question.tolerance, details, question.sides)

@@ -16,11 +16,15 @@ if TYPE_CHECKING:
     from resnet_fixtures.stats.summary import Interval
 
 
+CURE = "raise --gate-max-time or the tolerance"
+
+
 @dataclass(frozen=True)
 class Values:
     """What the sentence says: both values in the metric's unit, the run's at the baseline's speed of the machine.
 
-    `loss`, its `interval` and its one-sided bound `upper95` are shares, above 0 for the worse.
+    `loss`, its `interval` and its one-sided bound `upper95` are shares, above 0 for the worse. `cure` may decide an
+    undecided test.
     """
 
     metric: Metric
@@ -29,6 +33,7 @@ class Values:
     loss: float
     interval: Interval | None
     upper95: float | None
+    cure: str = CURE
 
 
 def describe(
@@ -96,7 +101,7 @@ def _explain(verdict: Verdict, values: Values) -> str:
         cure = "take more samples, here with --gate-max-time and of the baseline with --gate-update"
         return f", undecided as single values, or equal ones, have no scatter to judge by: {cure}"
     most = format_percent(values.upper95)
-    return f", undecided as the loss may be up to {most} at 95 %: raise --gate-max-time or the tolerance"
+    return f", undecided as the loss may be up to {most} at 95 %: {values.cure}"
 
 
 def _bound_loss(upper95: float) -> str:

@@ -26,7 +26,8 @@ class WrongPrecisionError(InputError):
     """A graph computes in another precision than asked for: in `found`."""
 
     def __init__(self, origin: str, found: Precision, asked: Precision) -> None:
-        super().__init__(f"{origin} computes in {found}, not in {asked}: pass it as --in-graph {found}={origin}.")
+        cure = f"pass it as --in-graph {found}={origin}, and select {found} with -m"
+        super().__init__(f"{origin} computes in {found}, not in {asked}: {cure}.")
         self.found = found
 
 

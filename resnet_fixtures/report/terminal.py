@@ -21,7 +21,14 @@ def performance_lines(results: Sequence[Result]) -> list[str]:
         sample = f"{result['steps']} steps after {result['warmup_steps']} warm-ups"
         lines.append(f"{_name(result)}: {describe_throughput(result)}, {describe_latency(result)}, {sample}")
         lines.extend(f"    {note}" for note in _notes(result))
-    return lines
+    return [*lines, *_inputs(results)]
+
+
+def _inputs(results: Sequence[Result]) -> list[str]:
+    """Say what ran on what, once for all."""
+    graphs = dict.fromkeys(f"{result['precision']} {result['graph']}" for result in results)
+    images = dict.fromkeys(result["data"] for result in results)
+    return [f"graphs: {', '.join(graphs)}; images: {', '.join(images)}"] if results else []
 
 
 def accuracy_lines(results: Sequence[Result]) -> list[str]:

@@ -125,6 +125,16 @@ def test_precision_is_told_from_other_people_s_numbers(pytester: pytest.Pytester
     assert not any(item.get_closest_marker("bf16") for item in items)  # they use no fixture of ours
 
 
+@pytest.mark.parametrize("mark", ["tolerance=2", "'2%'", "tolerance='2%', metric='x'"])
+def test_gate_s_marker_is_checked_without_the_gate(
+    pytester: pytest.Pytester, run_suite: SuiteRunner, mark: str
+) -> None:
+    pytester.makepyfile(f"import pytest\n\n@pytest.mark.gate({mark})\ndef test_one(thread_plan):\n    pass\n")
+    result = run_suite()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: *::test_one: mark it gate(tolerance=…) with a text such as '2%'."])
+
+
 def test_selected_precisions_are_those_that_run(pytester: pytest.Pytester) -> None:
     items = items_of(
         pytester,

@@ -26,7 +26,10 @@ TEST = "def test_nothing():\n    raise AssertionError('a test ran')\n"
         (("--num-intra-threads", "many"), "argument --num-intra-threads: 'many' is not a whole number; *"),
         (("--cpu-dma-latency", "-1"), "argument --cpu-dma-latency: -1 is negative; *"),
         (("--socket-id", "-1"), "argument --socket-id: -1 is negative; *"),
-        (("--numa-cores-per-instance", "node"), "argument --numa-cores-per-instance: 'node' is not a whole number; *"),
+        (
+            ("--numa-cores-per-instance", "node"),
+            "argument --numa-cores-per-instance: 'node' is no number of cores; pass *",
+        ),
         (("--accuracy-tolerance", "5"), "argument --accuracy-tolerance: 5 is not between 0 and 1; *"),
         (("--data-location", ""), "argument --data-location: the path is empty; name one, *"),
         (("--in-graph", "fp32="), "argument --in-graph: the path is empty; name one, *"),

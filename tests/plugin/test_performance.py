@@ -28,7 +28,7 @@ PERF = TESTS / "perf"
 NEEDS_TWO_CORES = pytest.mark.skipif(len(read_topology().physical) < 2, reason="needs 2 cores")
 RESULT_FIELDS = {
     "precision", "batch_size", "mode", "images_per_s", "latency_median_s", "warmup_steps", "steps", "data",
-    "graph_sha256", "thread_plan", "isa", "versions",
+    "graph", "graph_sha256", "thread_plan", "isa", "versions",
 }  # fmt: skip
 
 
@@ -70,8 +70,19 @@ def test_every_result_field_is_stored(pytester: pytest.Pytester, run_suite: Suit
             "fp32 bs1: * images/s [[]*[]], median * ms [[]*[]], p90 * ms (at most *), 30 steps after 4 warm-ups",
             "    fp32 is native on *",
             "fp32 bs8: *",
+            f"graphs: fp32 {fp32_file}; images: dummy",
         ]
     )
+
+
+@pytest.mark.parametrize("fixture", ["timed_inference", "timed_training", "convergence_training", "scoring"])
+def test_nothing_passes_without_a_measurement(
+    pytester: pytest.Pytester, run_suite: SuiteRunner, fp32_file: Path, fixture: str
+) -> None:
+    pytester.makepyfile(f"def test_idle({fixture}):\n    pass\n")
+    result = run_suite(f"--in-graph=fp32={fp32_file}", "-m", "fp32", "--batch-size=16")
+    result.assert_outcomes(failed=1, deselected=1 if "training" in fixture else 2)
+    result.stdout.fnmatch_lines([f"nothing was measured: call {fixture}, or leave it out of the test's arguments."])
 
 
 def test_log_has_the_seed_s_lines_and_never_shares_a_file(

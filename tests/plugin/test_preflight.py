@@ -94,12 +94,18 @@ def test_graph_that_cannot_be_used(
 
 def test_graph_of_another_precision(run_suite: SuiteRunner, fp32_file: Path) -> None:
     result = run_suite("--in-graph", f"int8={fp32_file}", *INT8_ONLINE, tests=[PERF])
-    refuses(result, f"{fp32_file} computes in fp32, not in int8: pass it as --in-graph fp32={fp32_file}.")
+    cure = f"pass it as --in-graph fp32={fp32_file}, and select fp32 with -m"
+    refuses(result, f"{fp32_file} computes in fp32, not in int8: {cure}.")
 
 
 def test_graph_is_checked_even_if_its_precision_is_not_selected(run_suite: SuiteRunner, tmp_path: Path) -> None:
     result = run_suite("--in-graph", f"bf16={tmp_path}/none.pb", *INT8_ONLINE, tests=[PERF])
     refuses(result, "--in-graph */none.pb cannot be read (No such file or directory): pass a frozen GraphDef (.pb).")
+
+
+def test_graph_that_nothing_runs_is_named(run_suite: SuiteRunner, fp32_file: Path) -> None:
+    result = run_suite(ACCURACY, f"--in-graph=fp32={fp32_file}", "-m", "int8")
+    result.stdout.fnmatch_lines([f"--in-graph {fp32_file} is not run: no test of fp32 is selected"])
 
 
 def test_bare_graph_needs_one_precision(run_suite: SuiteRunner, fp32_file: Path) -> None:

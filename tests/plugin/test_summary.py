@@ -1,11 +1,14 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from resnet_fixtures.report.terminal import pack_hits
 from resnet_fixtures.summary import ATTRIBUTE, ResultSummary, attach_result, kind, place
+
+if TYPE_CHECKING:
+    from tests.plugin.conftest import SuiteRunner
 
 
 def make_report(nodeid: str = "test_it.py::test_it", when: Any = "call") -> pytest.TestReport:
@@ -44,6 +47,21 @@ def test_result_survives_xdist_s_trip(pytester: pytest.Pytester) -> None:
     data = config.hook.pytest_report_to_serializable(config=config, report=report)
     arrived = config.hook.pytest_report_from_serializable(config=config, data=data)
     assert getattr(arrived, ATTRIBUTE) == {"precision": "int8", "top1_interval": [0.1, 0.9]}
+
+
+@pytest.mark.parametrize("distributed", [(), ("-n", "1")])
+def test_reasons_of_skipped_tests_are_told_once(
+    pytester: pytest.Pytester, run_suite: SuiteRunner, distributed: tuple[str, ...]
+) -> None:
+    pytester.makepyfile(
+        "import pytest\n\n@pytest.mark.imagenet\n@pytest.mark.accuracy\ndef test_score(scoring):\n    pass\n\n"
+        "@pytest.mark.skip(reason='not of the suite')\ndef test_other():\n    pass\n"
+    )
+    result = run_suite(*distributed)
+    result.assert_outcomes(skipped=4)
+    title = "*= ResNet-50 v1.5, not run =*"
+    result.stdout.fnmatch_lines([title, "3 skipped: needs ImageNet: pass --data-location DIR"])
+    assert "not of the suite" not in result.stdout.str()
 
 
 def test_results_are_placed_by_size_then_precision() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from resnet_fixtures.gate.sample_order import MIN_STEPS, MIN_WARMUP_STEPS, SampleBudget, SampleOrder, typical_step_s
+from resnet_fixtures.gate.sample_order import MIN_SAMPLE_WARMUPS, MIN_STEPS, SampleBudget, SampleOrder, typical_step_s
 from resnet_fixtures.inference.child import ChildOrder
 from resnet_fixtures.precision import Precision
 from tests.plugin.gate.stand_in_python import PLAN
@@ -45,9 +45,9 @@ def count_warmups(budget: SampleBudget, step_s: float) -> int:
     [
         (SampleBudget(), 0.001, 10),
         (SampleBudget(), 0.05, 6),
-        (SampleBudget(), 5.0, MIN_WARMUP_STEPS),
+        (SampleBudget(), 5.0, MIN_SAMPLE_WARMUPS),
         (SampleBudget(warmup_steps=4), 0.001, 4),
-        (SampleBudget(warmup_steps=1), 0.001, MIN_WARMUP_STEPS),
+        (SampleBudget(warmup_steps=1), 0.001, MIN_SAMPLE_WARMUPS),
     ],
 )
 def test_warm_ups_end_with_their_count_or_their_time(budget: SampleBudget, step_s: float, warmups: int) -> None:

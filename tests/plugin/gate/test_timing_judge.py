@@ -292,3 +292,14 @@ def test_a_loud_machine_is_left_undecided() -> None:
     assert shares.get(Verdict.INCONCLUSIVE, 0) > 0.5
     assert shares.get(Verdict.REGRESSED, 0) <= 0.01
     assert drawn > 30
+
+
+def test_undecided_test_says_which_side_to_measure_longer() -> None:
+    def judge_with(baseline: int, run: int) -> str:
+        rng = random.Random(1)
+        groups = ([make_process(rng, own=0.1) for _ in range(count)] for count in (baseline, run))
+        return judge_timing(LATENCY, *groups, has_common_reference=False).reason
+
+    weak = "write the baseline, which has fewer, again: --gate-update with a longer --gate-max-time"
+    assert judge_with(5, 10).endswith(f": {weak}")
+    assert judge_with(10, 10).endswith(": raise --gate-max-time or the tolerance")
