@@ -120,7 +120,8 @@ def select(config: pytest.Config, items: list[pytest.Item]) -> None:
     suite = config.stash[SUITE]
     for item in items:
         _check_mode(item)
-        tolerance_fact(item)
+        if any(uses(item, name) for name in MEASURING_FIXTURES):  # somebody else's mark may have the name too
+            tolerance_fact(item)
         _check_precision(item)
         _check_batch_size(item)
     unwanted = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import io
 import os
 import sys
 from pathlib import Path
@@ -24,10 +23,9 @@ class RefusingParser(argparse.ArgumentParser):
 
     def answer(self, text: str) -> None:
         """Print a command's output; characters that the standard output does not have come as escapes."""
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(errors="backslashreplace")
+        encoding = sys.stdout.encoding
         try:
-            print(text, flush=True)  # noqa: T201 - a command's output
+            print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)  # noqa: T201
         except OSError as error:
             with Path(os.devnull).open("w") as nowhere:  # for what Python would write once more at its end
                 os.dup2(nowhere.fileno(), sys.stdout.fileno())

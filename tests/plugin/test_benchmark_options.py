@@ -63,7 +63,7 @@ def compare_apart(fp32_file: Path, tmp_path: Path, cache_home: Path, warm_childr
     selection = (f"--in-graph=fp32={fp32_file}", "-m", "fp32", "--batch-size=1", "--benchmark-only", *QUICK, str(PERF))
 
     def run(*options: str) -> tuple[int, str]:
-        command = [sys.executable, "-m", "pytest", *settings, *options, "--benchmark-compare", *selection]
+        command = [sys.executable, "-m", "pytest", *settings, "--benchmark-compare", *selection, *options]
         environ = {**os.environ, "XDG_CACHE_HOME": str(cache_home)}
         done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
         return done.returncode, done.stdout + done.stderr

@@ -147,10 +147,6 @@ class TestTolerance:
         result.assert_outcomes(passed=1)
         result.stdout.fnmatch_lines([f"{SPEED.replace('[', '[[]')}: PASS: * (allowed 4 %; *"])
 
-    def test_bad_marker_matters_not_without_the_gate(self, pytester: pytest.Pytester, gate: ToldGate) -> None:
-        self.mark(pytester, "gate(tolerance=2)")
-        gate("--steps=3", "--warmup-steps=2").assert_outcomes(passed=1)
-
     def test_setting_allows_more_and_the_marker_wins(self, pytester: pytest.Pytester, gate: ToldGate) -> None:
         pytester.makeini("[pytest]\ngate_tolerance =\n    images_per_s = 4%\n    latency_s = 4%\n")
         gate.write_baseline()

@@ -129,10 +129,12 @@ def test_precision_is_told_from_other_people_s_numbers(pytester: pytest.Pytester
 def test_gate_s_marker_is_checked_without_the_gate(
     pytester: pytest.Pytester, run_suite: SuiteRunner, mark: str
 ) -> None:
-    pytester.makepyfile(f"import pytest\n\n@pytest.mark.gate({mark})\ndef test_one(thread_plan):\n    pass\n")
+    pytester.makepyfile(f"import pytest\n\n@pytest.mark.gate({mark})\ndef test_one(timed_inference):\n    pass\n")
     result = run_suite()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: *::test_one: mark it gate(tolerance=…) with a text such as '2%'."])
+    result.stderr.fnmatch_lines(["ERROR: *::test_one[[]*[]]: mark it gate(tolerance=…) with a text such as '2%'."])
+    pytester.makepyfile(f"import pytest\n\n@pytest.mark.gate({mark})\ndef test_one():\n    pass\n")
+    run_suite().assert_outcomes(passed=1)
 
 
 def test_selected_precisions_are_those_that_run(pytester: pytest.Pytester) -> None:

@@ -10,7 +10,7 @@ from resnet_fixtures.report.terminal import accuracy_lines, pack_hits, paired_li
 TIMING: dict[str, Any] = {
     "precision": "int8", "batch_size": 1, "images_per_s": 41.26, "images_per_s_interval": [40.0, 42.5],
     "latency_median_s": 0.02424, "latency_median_interval_s": [0.0235, 0.025], "steps": 50, "warmup_steps": 10,
-    "kernels": {"sentence": "int8 is native."},
+    "kernels": {"sentence": "int8 is native."}, "graph": "embedded", "data": "dummy",
 }  # fmt: skip
 SCORE: dict[str, Any] = {
     "precision": "fp32", "batch_size": 100, "images": 360, "data": "digits", "top1": 0.975, "correct1": 351,
@@ -26,7 +26,14 @@ def test_timing_in_one_line_and_its_kernels() -> None:
     assert performance_lines([TIMING]) == [
         "int8 bs1: 41.3 images/s [40.0, 42.5], median 24.24 ms [23.50, 25.00], 50 steps after 10 warm-ups",
         "    int8 is native.",
+        "graphs: int8 embedded; images: dummy",
     ]
+
+
+def test_graphs_and_images_are_told_once() -> None:
+    other = {**TIMING, "precision": "fp32", "graph": "a.pb", "data": "imagenet"}
+    assert performance_lines([TIMING, TIMING, other])[-1] == "graphs: int8 embedded, fp32 a.pb; images: dummy, imagenet"
+    assert performance_lines([]) == []
 
 
 def test_intervals_that_the_sample_does_not_carry_are_left_out() -> None:
@@ -46,7 +53,7 @@ def test_notes() -> None:
         {"cpus": [2, 3], "images_per_s": 21.5, "latency_median_s": 0.0465, "steps": 51},
     ]
     more = {"cut": "cut.", "pipeline_images_per_s": 812.4, "instances": instances, "idle_cpus": [4, 5]}
-    assert performance_lines([{**TIMING, **more}])[1:] == [
+    assert performance_lines([{**TIMING, **more}])[1:-1] == [
         "    cut.",
         "    int8 is native.",
         "    The input pipeline alone gives 812.4 images/s on the same cores.",
