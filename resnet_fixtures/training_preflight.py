@@ -59,10 +59,10 @@ def prepare_trainings(config: pytest.Config, suite: Suite, items: Iterable[pytes
         raise InputError(
             f"--train-steps {options.train_steps} is too short a trial to be timed: pass {MIN_TRIAL_STEPS} or more."
         )
-    count_train_split = cache(find_train_split)  # ImageNet's 1.3 million records take a while
+    find = split_finder(suite)
     for item in trainings:
         for order in make_orders(config, suite, item):
-            check_order(order, count_train_split)
+            check_order(order, find)
 
 
 def layout_of(suite: Suite, item: pytest.Item) -> Layout:
@@ -115,26 +115,34 @@ def check_folders(suite: Suite) -> None:
             check_folder(name, folder)
 
 
-def find_train_split(location: Path) -> Split:
-    """Find the train split and count its images."""
+def split_finder(suite: Suite) -> Callable[[Path, str], Split]:
+    """Return what finds a split by location and name, each once: ImageNet's 1.3 million records take a while."""
     from resnet_fixtures.data.imagenet import find_split
 
-    return find_split(location, "train")
+    @cache
+    def find(location: Path, name: str) -> Split:
+        known = suite.split
+        return known if known and (known.location, known.name) == (location, name) else find_split(location, name)
+
+    return find
 
 
-def check_order(order: Order, find_train: Callable[[Path], Split] = find_train_split) -> None:
+def check_order(order: Order, find: Callable[[Path, str], Split]) -> None:
     """Refuse data that cannot be trained on, and a checkpoint that is broken or belongs to another training."""
-    data = "dummy"
+    train = validation = None
     if order.data_location:
-        split = find_train(order.data_location)
-        check_shards(order, len(split.files))
-        order.recipe.steps_per_epoch(split.images)
-        data = split.digest()
-    if order.checkpoint and exists(order.checkpoint):
-        from resnet_fixtures.training.checkpoint import CheckpointFolder
+        train = find(order.data_location, "train")
+        check_shards(order, len(train.files))
+        order.recipe.steps_per_epoch(train.images)
+    if not order.checkpoint or not exists(order.checkpoint):
+        return
+    if order.data_location and order.is_scored:
+        validation = find(order.data_location, "validation")
+    from resnet_fixtures.training.checkpoint import CheckpointFolder
+    from resnet_fixtures.training.data_digests import DataDigests
 
-        with CheckpointFolder(order.checkpoint) as folder:
-            folder.load(order.recipe, data)
+    with CheckpointFolder(order.checkpoint) as folder:
+        folder.load(order.recipe, DataDigests.of(train, validation))
 
 
 def check_shards(order: Order, shards: int) -> None:

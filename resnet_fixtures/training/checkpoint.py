@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from resnet_fixtures.atomic_file import write_atomically
 from resnet_fixtures.errors import InputError
 from resnet_fixtures.paths import exists
+from resnet_fixtures.training.data_digests import DataDigests
 from resnet_fixtures.training.events import Evaluated
 from resnet_fixtures.training.recipe import Recipe
 from resnet_fixtures.training.tensor_file import Tensors, pack_tensor_file, read_fields, read_tensor_file
@@ -36,14 +37,14 @@ MAX_ARCHITECTURE = 1 << 16  # of channels, classes or pixels: beyond that a file
 class Checkpoint:
     """A training after `step` steps.
 
-    `tensors` are TrainingStep's, float32. `data` is the digest of the train split, or "dummy"; `seconds` counts those
-    of all runs so far; `log` has the entries of MLPerf's log, as JSON has them.
+    `tensors` are TrainingStep's, float32. `data` is what was seen; `seconds` counts those of all runs so
+    far; `log` has the entries of MLPerf's log, as JSON has them.
     """
 
     tensors: Tensors
     step: int
     recipe: Recipe
-    data: str
+    data: DataDigests
     evaluations: tuple[Evaluated, ...] = ()
     seconds: float = 0.0
     log: tuple[dict[str, Any], ...] = ()
@@ -100,7 +101,7 @@ class CheckpointFolder:
         """Give the lock back."""
         self._lock.release()
 
-    def load(self, recipe: Recipe, data: str) -> Checkpoint | None:
+    def load(self, recipe: Recipe, data: DataDigests) -> Checkpoint | None:
         """Return the newest checkpoint, None where there is none.
 
         A file that cannot be used is an InputError, and so is one of another recipe or of other data.
@@ -168,20 +169,22 @@ def _remove(files: Iterable[Path]) -> None:
             file.unlink()
 
 
-def _check_owner(path: Path, checkpoint: Checkpoint, recipe: Recipe, data: str) -> None:
-    differences = recipe.differences(checkpoint.recipe)
-    if checkpoint.data != data:
-        differences.append(f"training data {checkpoint.data[:12]} instead of {data[:12]}")
+def _check_owner(path: Path, checkpoint: Checkpoint, recipe: Recipe, data: DataDigests) -> None:
+    differences = recipe.differences(checkpoint.recipe) + data.differences(checkpoint.data)
     if differences:
         message = f"{path} belongs to another training ({', '.join(differences)})"
         raise InputError(f"{message}: pass what that one was given, or another --checkpoint.")
+    if checkpoint.evaluations and not checkpoint.data.validation:
+        message = f"{path} does not say which validation images it was scored on, as an earlier version saved it"
+        raise InputError(f"{message}: pass another --checkpoint to train from the beginning.")
 
 
 def _describe(checkpoint: Checkpoint) -> dict[str, Any]:
     return {
         "step": checkpoint.step,
         "recipe": checkpoint.recipe.as_dict(),
-        "data": checkpoint.data,
+        "data": checkpoint.data.train,
+        "validation": checkpoint.data.validation,
         "evaluations": [asdict(one) for one in checkpoint.evaluations],
         "seconds": float(checkpoint.seconds),
         "log": list(checkpoint.log),
@@ -198,7 +201,7 @@ def _parse(path: Path, tensors: Tensors, fields: dict[str, Any]) -> Checkpoint:
         _check_architecture(recipe)
         evaluations = tuple(map(_parse_evaluation, _take(fields, "evaluations", list)))
         log = tuple(dict(entry) for entry in _take(fields, "log", list))
-        step, data, seconds = _take(fields, "step", int), _take(fields, "data", str), _take(fields, "seconds", float)
+        step, data, seconds = _take(fields, "step", int), _parse_data(fields), _take(fields, "seconds", float)
         if not 0 <= step < LARGEST or not 0 <= seconds < LARGEST or not all("key" in entry for entry in log):
             raise ValueError("step, seconds or log are none of a training")
         return Checkpoint(tensors, step, recipe, data, evaluations, seconds, log)
@@ -211,6 +214,12 @@ def _take(fields: dict[str, Any], name: str, kind: type) -> Any:
     if type(fields[name]) is not kind:
         raise TypeError(f"{name} is no {kind.__name__}")
     return fields[name]
+
+
+def _parse_data(fields: dict[str, Any]) -> DataDigests:
+    """Take the digests; earlier versions saved that of the train split alone."""
+    scored_on = fields.get("validation")
+    return DataDigests(_take(fields, "data", str), None if scored_on is None else _take(fields, "validation", str))
 
 
 def _parse_evaluation(fields: dict[str, Any]) -> Evaluated:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from resnet_fixtures.mlperf.training_log import TrainingLog
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
+    from resnet_fixtures.training.data_digests import DataDigests
     from resnet_fixtures.training.events import Event, Step
     from resnet_fixtures.training.order import Order
     from resnet_fixtures.training.step import TrainingStep
@@ -25,10 +27,10 @@ SECONDS_BETWEEN_CHECKPOINTS = 600.0  # as tf.estimator's; every evaluation has o
 class Diary:
     """Rank 0's memory; another rank's writes and tells nothing.
 
-    `data` is the digest of the training set. Use it as a context manager: it holds the checkpoint folder's lock.
+    `data` is what the run sees. Use it as a context manager: it holds the checkpoint folder's lock.
     """
 
-    def __init__(self, order: Order, data: str, tell: Callable[[Event], None]) -> None:
+    def __init__(self, order: Order, data: DataDigests, tell: Callable[[Event], None]) -> None:
         self._order = order
         self._data = data
         self._tell = tell
@@ -73,6 +75,7 @@ class Diary:
         checkpoint = self._folder.load(self._order.recipe, self._data) if self._folder else None
         if checkpoint:
             self._log.restore(checkpoint.log, checkpoint.step)
+            self._data = replace(self._data, validation=self._data.validation or checkpoint.data.validation)
             self._evaluations = checkpoint.evaluations
             self._earlier_s = checkpoint.seconds
         return checkpoint

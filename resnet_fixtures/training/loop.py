@@ -11,6 +11,7 @@ import numpy as np
 
 from resnet_fixtures.data.imagenet import find_split
 from resnet_fixtures.errors import RunError
+from resnet_fixtures.training.data_digests import DataDigests
 from resnet_fixtures.training.diary import Diary
 from resnet_fixtures.training.evaluation import evaluate
 from resnet_fixtures.training.events import Begun, Step
@@ -43,15 +44,14 @@ class Loop:
     def __init__(self, order: Order, communicator: Communicator, tell: Callable[[Event], None]) -> None:
         location = order.data_location
         split = find_split(location, "train") if location else None
-        scores = location is not None and order.train_steps is None
         self._order = order
         self._communicator = communicator
-        self._validation = find_split(location) if location and scores else None
+        self._validation = find_split(location) if location and order.is_scored else None
         self._input = TrainingInput(order.recipe, split, communicator.rank, order.data_threads)
         self._steps_per_epoch = order.recipe.steps_per_epoch(self._input.images)
         self._last_step = order.train_steps or order.train_epochs * self._steps_per_epoch
         self._step = TrainingStep(order.recipe, self._steps_per_epoch)
-        self._diary = Diary(order, split.digest() if split else "dummy", tell)
+        self._diary = Diary(order, DataDigests.of(split, self._validation), tell)
 
     def run(self) -> None:
         """Train until the steps, the time, the epochs or the threshold end it."""

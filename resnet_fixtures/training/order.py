@@ -33,6 +33,11 @@ class Order:
     checkpoint: Path | None = None
     tensorboard: Path | None = None
 
+    @property
+    def is_scored(self) -> bool:
+        """Tell whether the validation split is scored: by a run of epochs, on data."""
+        return self.data_location is not None and self.train_steps is None
+
     def to_json(self) -> str:
         """Write the order on one line."""
         return json.dumps({**asdict(self), "recipe": self.recipe.as_dict()}, default=str)

@@ -14,6 +14,7 @@ from resnet_fixtures.gate.run_file import write_run
 from resnet_fixtures.hardware.topology import read_topology
 from resnet_fixtures.precision import Precision
 from resnet_fixtures.training.checkpoint import Checkpoint, CheckpointFolder
+from resnet_fixtures.training.data_digests import DUMMY, DataDigests
 from resnet_fixtures.training.mpirun import find_mpirun
 from resnet_fixtures.training.recipe import Recipe
 from tests.plugin.conftest import TESTS
@@ -50,9 +51,10 @@ def refuses(result: pytest.RunResult, sentence: str) -> None:
     assert not {"passed", "failed", "skipped", "errors"} & set(result.parseoutcomes())
 
 
-def save(folder: Path, recipe: Recipe = RECIPE, data: str = "dummy") -> Path:
+def save(folder: Path, recipe: Recipe = RECIPE, data: str = DUMMY) -> Path:
     with CheckpointFolder(folder) as checkpoints:
-        return checkpoints.save(Checkpoint({"weights/a": np.ones(3, np.float32)}, 7, recipe, data), is_best=False)
+        tensors = {"weights/a": np.ones(3, np.float32)}
+        return checkpoints.save(Checkpoint(tensors, 7, recipe, DataDigests(data)), is_best=False)
 
 
 @pytest.mark.parametrize("kind", [TRIAL, TARGET], ids=["trial", "target"])
@@ -222,6 +224,21 @@ def test_checkpoint_of_each_run_on_the_digits_is_looked_at(run_suite: SuiteRunne
     refuses(result, f"{path} belongs to another training (*precision bf16 instead of fp32*): pass what *")
 
 
+def test_checkpoint_that_was_scored_on_other_images(
+    run_suite: SuiteRunner, write_validation: SplitWriter, tmp_path: Path
+) -> None:
+    location = write_validation([1, 2])
+    data = DataDigests(write_train_split(location, [4]).digest(), "0123456789abcdef")
+    with CheckpointFolder(tmp_path / "saved" / "convergence_fp32") as folder:
+        tensors = {"weights/a": np.ones(3, np.float32)}
+        path = folder.save(Checkpoint(tensors, 7, Recipe(batch_size=4), data), is_best=False)
+    result = run_suite(
+        f"--data-location={location}", "--batch-size=4", f"--checkpoint={tmp_path}/saved", *TARGET, tests=[TRAINING]
+    )
+    scored_on = find_split(location).digest()[:12]
+    refuses(result, f"{path} belongs to another training (validation data 0123456789ab instead of {scored_on}): pass *")
+
+
 def test_checkpoint_in_use(run_suite: SuiteRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(CheckpointFolder.__init__, "__defaults__", (0.1,))
     with CheckpointFolder(tmp_path / "trial_fp32_bs16_1"):
@@ -287,10 +304,12 @@ def test_precision_that_is_not_trained(pytester: pytest.Pytester, run_suite: Sui
 
 
 def test_records_are_counted_once_for_all_trainings(
-    run_suite: SuiteRunner, write_validation: SplitWriter, monkeypatch: pytest.MonkeyPatch
+    run_suite: SuiteRunner, write_validation: SplitWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     location = write_validation([1, 2])
     write_train_split(location, [4])
+    for run in ("", "_2"):
+        (tmp_path / "saved" / f"convergence_fp32{run}").mkdir(parents=True)
     counted: list[str] = []
 
     def count(location: Path, split: str = "validation") -> Split:
@@ -302,7 +321,8 @@ def test_records_are_counted_once_for_all_trainings(
         monkeypatch, lambda order: tell_trial(order) if order.train_steps else tell_convergence(order, [0.8])
     )
     result = run_suite(
-        f"--data-location={location}", "--batch-size=4", "--mlperf-runs=5", "-m", "not distributed", tests=[TRAINING]
-    )
+        f"--data-location={location}", "--batch-size=4", "--mlperf-runs=5", f"--checkpoint={tmp_path}/saved",
+        "-m", "not distributed", tests=[TRAINING],
+    )  # fmt: skip
     result.assert_outcomes(passed=4, deselected=2)
     assert sorted(counted) == ["train", "validation"]

@@ -16,6 +16,7 @@ from resnet_fixtures.graph.frozen import load_frozen_graph
 from resnet_fixtures.graph.weights import random_weights
 from resnet_fixtures.precision import Precision
 from resnet_fixtures.training.checkpoint import Checkpoint, CheckpointFolder
+from resnet_fixtures.training.data_digests import DataDigests
 from resnet_fixtures.training.events import Evaluated
 from resnet_fixtures.training.recipe import Recipe
 
@@ -38,7 +39,7 @@ def make_checkpoint(architecture: Architecture, step: int = 40, precision: Preci
 
     freeze(architecture, keep)
     evaluations = (Evaluated(1, 40, 3, 4, 4, 1.0),)
-    return Checkpoint(tensors, step, Recipe(architecture, precision), "dummy", evaluations)
+    return Checkpoint(tensors, step, Recipe(architecture, precision), DataDigests(), evaluations)
 
 
 def save(path: Path, checkpoint: Checkpoint, *, is_best: bool = False) -> Path:

@@ -18,6 +18,7 @@ from resnet_fixtures.errors import InputError
 from resnet_fixtures.graph.resnet50 import Architecture
 from resnet_fixtures.precision import Precision
 from resnet_fixtures.training.checkpoint import Checkpoint, CheckpointFolder, find_checkpoint, read_checkpoint
+from resnet_fixtures.training.data_digests import DataDigests
 from resnet_fixtures.training.events import Evaluated
 from resnet_fixtures.training.recipe import Augmentation, Recipe
 from resnet_fixtures.training.tensor_file import pack_tensor_file
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[3]
 RECIPE = Recipe(Architecture(4, 11, 32), Precision.BF16, 8, 2, drop_epochs=(1.5, 3.0), augmentation=Augmentation.SHIFT)
+DATA = DataDigests("data", "scored on")
 EVALUATIONS = (Evaluated(1, 100, 3, 5, 10, 0.25), Evaluated(2, 200, 7, 9, 10, 0.1 + 0.2))
 CHILD = """
 import itertools, os, signal, sys
@@ -60,7 +62,7 @@ with CheckpointFolder(path) as folder:
 
 def make_checkpoint(step: int, size: int = 100) -> Checkpoint:
     tensors = {"weights/dense/bias": np.full(size, step, np.float32), "momentum/dense/bias": np.ones(2, np.float32)}
-    return Checkpoint(tensors, step, RECIPE, "data", EVALUATIONS, 0.1, ({"key": "seed", "value": 2, "metadata": {}},))
+    return Checkpoint(tensors, step, RECIPE, DATA, EVALUATIONS, 0.1, ({"key": "seed", "value": 2, "metadata": {}},))
 
 
 def list_names(folder: Path) -> list[str]:
@@ -96,7 +98,7 @@ def save(path: Path, *checkpoints: Checkpoint, is_best: bool = False) -> Path:
         return [folder.save(one, is_best) for one in checkpoints][-1]
 
 
-def load(path: Path, recipe: Recipe = RECIPE, data: str = "data") -> Checkpoint | None:
+def load(path: Path, recipe: Recipe = RECIPE, data: DataDigests = DATA) -> Checkpoint | None:
     with CheckpointFolder(path, patience_s=0) as folder:
         return folder.load(recipe, data)
 
@@ -174,10 +176,36 @@ def test_another_recipe_is_refused_with_the_differences(path: Path) -> None:
         load(path, replace(RECIPE, batch_size=16, seed=5))
 
 
-def test_other_data_are_refused(path: Path) -> None:
+@pytest.mark.parametrize(
+    ("data", "difference"),
+    [
+        (DataDigests("abcdef0123456789", "scored on"), "training data data instead of abcdef012345"),
+        (DataDigests("data", "abcdef0123456789"), "validation data scored on instead of abcdef012345"),
+    ],
+)
+def test_other_data_are_refused(path: Path, data: DataDigests, difference: str) -> None:
     save(path, make_checkpoint(3))
-    with pytest.raises(InputError, match=r"another training \(training data data instead of abcdef012345\): pass"):
-        load(path, data="abcdef0123456789")
+    with pytest.raises(InputError, match=rf"belongs to another training \({difference}\): pass what that one was"):
+        load(path, data=data)
+
+
+@pytest.mark.parametrize(
+    ("there", "here"), [(DataDigests("data"), DATA), (DATA, DataDigests("data")), (DataDigests(), DataDigests())]
+)
+def test_a_run_that_scores_nothing_cares_for_no_validation_data(
+    path: Path, there: DataDigests, here: DataDigests
+) -> None:
+    unscored = replace(make_checkpoint(3), data=there, evaluations=())
+    save(path, unscored)
+    assert_same(load(path, data=here), unscored)
+
+
+def test_scores_of_an_earlier_version_may_be_those_of_other_images(path: Path) -> None:
+    save(path, replace(make_checkpoint(3), data=DataDigests("data")))
+    sentence = r"3\.safetensors does not say which validation images .+: pass another --checkpoint to train from the"
+    with pytest.raises(InputError, match=sentence):
+        load(path)
+    assert read_checkpoint(path).step == 3  # to freeze it
 
 
 def test_a_truncated_newest_is_named(path: Path) -> None:
@@ -192,6 +220,7 @@ CHANGES: dict[str, Any] = {
     "step of another type": {"step": "7"},
     "a flag for a step": {"step": True},
     "no data": {"data": 7},
+    "validation data that are none": {"validation": 7},
     "no recipe": {"recipe": []},
     "unknown recipe field": {"recipe": RECIPE.as_dict() | {"optimizer": "lars"}},
     "unknown precision": {"recipe": RECIPE.as_dict() | {"precision": "fp8"}},
@@ -275,7 +304,7 @@ def test_a_holder_that_is_about_to_end_is_waited_for(path: Path) -> None:
         holder.stdin.write("\n")
         holder.stdin.flush()
         with CheckpointFolder(path, patience_s=60) as folder:
-            assert folder.load(RECIPE, "data") is None
+            assert folder.load(RECIPE, DATA) is None
 
 
 def test_killed_at_any_point_of_a_save(tmp_path: Path) -> None:

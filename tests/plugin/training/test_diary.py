@@ -9,6 +9,7 @@ import pytest
 from resnet_fixtures.errors import InputError
 from resnet_fixtures.training import diary
 from resnet_fixtures.training.checkpoint import read_checkpoint
+from resnet_fixtures.training.data_digests import DataDigests
 from resnet_fixtures.training.diary import Diary
 from resnet_fixtures.training.events import Begun, Ended, Evaluated, Logged, Saved, Step
 from tests.plugin.lazy_tensorflow import tf
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from resnet_fixtures.training.events import Event
 
+DATA = DataDigests("data", "scored on")
 BEGUN = Begun(0, 20, 2, 1)
 
 
@@ -32,8 +34,8 @@ class Model:
         return {"weights/dense/bias": np.full(2, self.step, np.float32)}
 
 
-def keep(told: list[Event], checkpoint: Path | None = None, **fields: Any) -> Diary:
-    return Diary(make_order(checkpoint=checkpoint, **fields), "data", told.append)
+def keep(told: list[Event], checkpoint: Path | None = None, data: DataDigests = DATA, **fields: Any) -> Diary:
+    return Diary(make_order(checkpoint=checkpoint, **fields), data, told.append)
 
 
 def step(number: int) -> Step:
@@ -126,6 +128,17 @@ def test_a_resumed_diary_remembers(tmp_path: Path) -> None:
     assert new[len(old)]["key"] == "resumed"
     assert [event for event in again if isinstance(event, Evaluated)] == [evaluated(1, 30), evaluated(2, 20)]
     assert (read_checkpoint(tmp_path).step, read_checkpoint(tmp_path / "step-0000000004.safetensors").step) == (2, 4)
+
+
+def test_steps_without_a_score_keep_what_the_earlier_scores_are_of(tmp_path: Path) -> None:
+    with keep([], tmp_path) as book:
+        book.begin(BEGUN, 8, 100)
+        write_epochs(book, Model(), {1: 30})
+    with keep([], tmp_path, DataDigests("data")) as book:
+        assert book.resume() is not None
+        book.begin(replace(BEGUN, step=2), 8, 0)
+        book.end(Model(3))  # type: ignore[arg-type]
+    assert read_checkpoint(tmp_path / "step-0000000003.safetensors").data == DATA
 
 
 def test_the_threshold_that_was_reached_is_remembered(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from resnet_fixtures.hardware.thread_plan import make_thread_plan
 from resnet_fixtures.hardware.topology import read_topology
 from resnet_fixtures.precision import Precision
 from resnet_fixtures.training.checkpoint import Checkpoint, CheckpointFolder
+from resnet_fixtures.training.data_digests import DataDigests
 from resnet_fixtures.training.digits import DIGITS_ARCHITECTURE
 from resnet_fixtures.training.embedded_digits import EmbeddedDigits
 from resnet_fixtures.training.events import Begun, Ended, Step
@@ -43,7 +44,7 @@ def orders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Order]:
         freeze(DIGITS_ARCHITECTURE, note)
         assert order.checkpoint is not None
         with CheckpointFolder(order.checkpoint) as folder:
-            folder.save(Checkpoint(weights, 2, order.recipe, "digest"), is_best=False)
+            folder.save(Checkpoint(weights, 2, order.recipe, DataDigests("digest")), is_best=False)
         steps = Step(1, 2.5, 0.1, 1, 0, 0), Step(2, 2.4, 0.1, 1, 0, 0)
         yield iter((Begun(0, 2, 2, 9), *steps, Ended(2, 2, reached=False)))
 

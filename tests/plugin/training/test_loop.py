@@ -272,6 +272,22 @@ def test_a_finished_folder_trains_nothing_and_keeps_its_end(
         assert logged(again) == logged(first)
 
 
+def test_a_folder_that_was_scored_on_other_images_is_refused(
+    laboratory: Laboratory, data: Path, tmp_path: Path
+) -> None:
+    """They met the threshold on images that are gone: to tell that again would be a pass of nothing."""
+    location = tmp_path / "data"
+    location.mkdir()
+    write_set(location, validation=(9,))
+    laboratory.curve = {1: 800}
+    train(make_order(location, stop_threshold=0.759, checkpoint=tmp_path / "saved"))
+    for file in location.glob("validation-*"):
+        file.unlink()
+    write_set(location, validation=(3, 2))
+    with pytest.raises(InputError, match=r"another training \(validation data \w+ instead of \w+\): pass what"):
+        train(make_order(location, stop_threshold=0.759, checkpoint=tmp_path / "saved"))
+
+
 def test_a_longer_order_goes_on_behind_a_finished_one(laboratory: Laboratory, data: Path, tmp_path: Path) -> None:
     train(make_order(data, train_epochs=1, checkpoint=tmp_path))
     assert kinds(train(make_order(data, train_epochs=2, checkpoint=tmp_path))) == "bEsssEd."
