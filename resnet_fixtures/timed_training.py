@@ -134,12 +134,13 @@ def loss_fields(trend: LossTrend) -> dict[str, object]:
 
 def training_facts(suite: Suite, training: FinishedTraining, layout: Layout) -> dict[str, object]:
     """Name what was trained, on what and by what, as the result file does."""
-    recipe = training.order.recipe
+    recipe, begun = training.order.recipe, training.record.begun
     return {
         "precision": str(recipe.precision),
         "batch_size": recipe.batch_size,
         "processes": layout.processes,
         "data": name_data(training.order),
+        **(begun.digests if begun else {}),
         "recipe": recipe.as_dict(),
         "thread_plan": suite.plan.as_dict(),
         "rank_threads": training.order.threads,

@@ -22,7 +22,7 @@ PRECISIONS = tuple(map(str, Precision))
 PROCESSES = "gate_process_medians_s"  # of a run under the gate, whose rounds are those of several processes
 FACTS = (
     "precision", "mode", "batch_size", "data", "graph_sha256", "thread_plan", "isa", "versions", "kernels", "emulated",
-    "machine", "processes", "recipe", "rank_threads", "instances",
+    "machine", "processes", "recipe", "rank_threads", "instances", "train_digest",
 )  # fmt: skip
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 COMPARED = (
     ("precision", ("precision",)),
     ("data", ("data",)),
+    ("training images", ("train_digest",)),
+    ("validation images", ("validation_digest",)),
     ("graph", ("graph_sha256",)),
     ("CPU model", ("machine", "cpu_model")),
     ("instruction set", ("isa",)),

@@ -23,6 +23,11 @@ class DataDigests:
         """Return the digests of two splits."""
         return cls(train.digest() if train else DUMMY, validation.digest() if validation else None)
 
+    def as_fields(self) -> dict[str, str]:
+        """Return the digests that there are by the names of the result's fields; dummies have none."""
+        named = {"train_digest": self.train, "validation_digest": self.validation}
+        return {name: digest for name, digest in named.items() if digest not in (None, DUMMY)}
+
     def differences(self, other: DataDigests) -> list[str]:
         """Name each set that is another in `other`, with the beginnings of both digests; no score differs from none."""
         pairs = [("training", self.train, other.train)]

@@ -6,7 +6,7 @@ Under mpirun the standard output of all ranks arrives in one stream, so other li
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, TypeAlias, get_args
 
 MARK = "@resnet_fixtures "
@@ -14,12 +14,16 @@ MARK = "@resnet_fixtures "
 
 @dataclass(frozen=True)
 class Begun:
-    """The loop begins, at `step` (0 unless a checkpoint was resumed) of `steps` at most."""
+    """The loop begins, at `step` (0 unless a checkpoint was resumed) of `steps` at most.
+
+    `digests` are the result's fields that say which images are seen, see DataDigests.
+    """
 
     step: int
     steps: int
     steps_per_epoch: int
     parameters: int
+    digests: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

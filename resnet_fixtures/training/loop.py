@@ -51,14 +51,14 @@ class Loop:
         self._steps_per_epoch = order.recipe.steps_per_epoch(self._input.images)
         self._last_step = order.train_steps or order.train_epochs * self._steps_per_epoch
         self._step = TrainingStep(order.recipe, self._steps_per_epoch)
-        self._diary = Diary(order, DataDigests.of(split, self._validation), tell)
+        self._data = DataDigests.of(split, self._validation)
+        self._diary = Diary(order, self._data, tell)
 
     def run(self) -> None:
         """Train until the steps, the time, the epochs or the threshold end it."""
         with self._diary as diary:
             self._resume()
-            begun = Begun(self._step.step, self._last_step, self._steps_per_epoch, self._step.parameters)
-            diary.begin(begun, self._input.images, self._validation.images if self._validation else 0)
+            diary.begin(self._begun(), self._input.images, self._validation.images if self._validation else 0)
             self._finish_epoch()
             while not self._is_over():
                 epoch = self._step.step // self._steps_per_epoch + 1
@@ -66,6 +66,10 @@ class Loop:
                 if self._is_evaluation_due(epoch):
                     self._evaluate(epoch)
             diary.end(self._step)
+
+    def _begun(self) -> Begun:
+        parameters, digests = self._step.parameters, self._data.as_fields()
+        return Begun(self._step.step, self._last_step, self._steps_per_epoch, parameters, digests)
 
     def _resume(self) -> None:
         """Let every rank begin where rank 0's checkpoint ended, or from the weights that all ranks drew alike."""

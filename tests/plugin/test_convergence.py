@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from resnet_fixtures.convergence import FROZEN_TOLERANCE, Convergence
+from resnet_fixtures.data.location import find_split
 from resnet_fixtures.graph.frozen import load_frozen_graph
 from resnet_fixtures.graph.resnet50 import Architecture
 from resnet_fixtures.mlperf.time_to_train import Score
@@ -38,7 +39,7 @@ IMAGENET = (1281167, 50000)
 DOCUMENTED = {
     "precision", "batch_size", "processes", "data", "recipe", "thread_plan", "rank_threads", "isa", "emulated",
     "versions", "machine", "log", "mode", "target", "reached", "top1", "correct1", "correct5", "images", "epochs",
-    "curves", "seconds", "time_to_train_s", "time_to_train_reason",
+    "curves", "seconds", "time_to_train_s", "time_to_train_reason", "train_digest", "validation_digest",
 }  # fmt: skip
 
 
@@ -75,6 +76,9 @@ def test_digits_to_their_target(
     assert fields["frozen_top1"] is None
     assert fields["recipe"] == json.loads(json.dumps(DIGITS_RECIPE.as_dict()))
     (order,) = told.orders
+    assert order.data_location is not None
+    for split in ("train", "validation"):
+        assert fields[f"{split}_digest"] == find_split(order.data_location, split).digest()
     assert order.checkpoint is None
     junit = (pytester.path / "junit.xml").read_text()
     assert '<property name="reached" value="True"' in junit

@@ -13,14 +13,15 @@ from resnet_fixtures.gate.run_file import read_run
 from resnet_fixtures.gate.samples import Metric
 from resnet_fixtures.training.events import Begun, Ended, Step
 from tests.plugin.conftest import TESTS
-from tests.plugin.told_trainings import UNTIMED, Told, tell_convergence, tell_trainings
+from tests.plugin.told_trainings import UNTIMED, Told, tell_convergence, tell_trainings, tell_trial
+from tests.plugin.training.train_split import write_train_split
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from resnet_fixtures.training.events import Event
     from resnet_fixtures.training.order import Order
-    from tests.plugin.conftest import SuiteRunner
+    from tests.plugin.conftest import SplitWriter, SuiteRunner
 
 TRIAL_TEST = TESTS / "training" / "test_trial.py"
 TRIAL = "tests/training/test_trial.py::test_training_trial[fp32-bs16]"
@@ -98,6 +99,21 @@ def test_trial_with_another_recipe_is_not_compared(run_suite: SuiteRunner, told:
     assert len(told.orders) == 81
 
 
+def test_trial_on_other_images_is_not_compared(
+    run_suite: SuiteRunner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    location = tmp_path / "imagenet"
+    location.mkdir()
+    write_train_split(location, [16])
+    tell_trainings(monkeypatch, tell_trial)
+    arguments = (*ALONE, f"--data-location={location}")
+    run_suite("--gate-update", *arguments, tests=[TRIAL_TEST]).assert_outcomes(passed=1, deselected=3)
+    write_train_split(location, [17])
+    result = run_suite("--gate", *arguments, tests=[TRIAL_TEST])
+    result.assert_outcomes(failed=1, deselected=3)
+    result.stdout.fnmatch_lines(["INCOMPATIBLE: training images: * here, * in base.json: *"])
+
+
 def converge(monkeypatch: pytest.MonkeyPatch, pace: Callable[[int], float]) -> None:
     """Tell runs to the target; `pace` says by a run's seed how long it takes."""
     tell_trainings(monkeypatch, lambda order: tell_convergence(order, [0.98], pace_s=pace(order.recipe.seed)))
@@ -126,6 +142,20 @@ def test_target_that_the_baseline_does_not_have_is_not_trained_for(run_suite: Su
     result.assert_outcomes(failed=1, deselected=1)
     result.stdout.fnmatch_lines(["NO_BASELINE: has no baseline in base.json: run with --gate-update"])
     assert told.orders == []
+
+
+def test_time_to_the_target_of_other_images_is_not_compared(
+    run_suite: SuiteRunner, monkeypatch: pytest.MonkeyPatch, write_validation: SplitWriter
+) -> None:
+    location = write_validation([1, 2])
+    write_train_split(location, [4])
+    converge(monkeypatch, lambda seed: 1 + seed / 500)
+    arguments = ("-m", "fp32", "--mlperf-runs=5", f"--data-location={location}", "--batch-size=4", *GIVEN)
+    run_suite("--gate-update", *arguments, tests=[TARGET_TEST]).assert_outcomes(passed=1, deselected=1)
+    write_validation([1, 2, 3, 4])
+    result = run_suite("--gate", *arguments, tests=[TARGET_TEST])
+    result.assert_outcomes(failed=1, deselected=1)
+    result.stdout.fnmatch_lines(["INCOMPATIBLE: validation images: * here, * in base.json: *"])
 
 
 def test_few_runs_decide_nothing(run_suite: SuiteRunner, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,7 +57,7 @@ def test_times_are_the_workers_own(
     assert stored["stats"]["data"] == [step_s(number) for number in range(5, 41)]  # a tenth are warm-ups
     info = stored["extra_info"]
     assert set(info) >= DOCUMENTED
-    assert not {"cut", "checkpoint"} & set(info)
+    assert not {"cut", "checkpoint", "train_digest", "validation_digest"} & set(info)
     assert (info["mode"], info["data"], info["processes"], info["batch_size"]) == ("training", "dummy", 1, 16)
     assert (info["warmup_steps"], info["steps"]) == (4, 36)
     assert info["warmup_s"] == [step_s(number) for number in range(1, 5)]

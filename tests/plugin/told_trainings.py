@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from resnet_fixtures.data.location import find_split
 from resnet_fixtures.inference.child import child_command
 from resnet_fixtures.mlperf.training_log import TrainingLog
+from resnet_fixtures.training.data_digests import DataDigests
 from resnet_fixtures.training.events import Begun, Ended, Evaluated, Logged, Step
 from resnet_fixtures.training.kernels import PASSES, TrainingKernels
 from resnet_fixtures.training.launch import make_launch
@@ -79,13 +81,22 @@ def step_s(number: int) -> float:
     return 0.5 + number / 64
 
 
+def tell_digests(order: Order) -> dict[str, str]:
+    """Tell what the ranks find where the order's data are."""
+    location = order.data_location
+    if location is None:
+        return {}
+    validation = find_split(location) if order.is_scored else None
+    return DataDigests.of(find_split(location, "train"), validation).as_fields()
+
+
 def tell_trial(
     order: Order, *, begin: int = 0, done: int | None = None, loss: Callable[[int], float] = lambda n: 7 - n / 16
 ) -> Iterator[Event]:
     """Tell steps of which a quarter is input and an eighth communication."""
     steps = order.train_steps or 0
     end = done or steps
-    yield Begun(begin, steps, 8, 9)
+    yield Begun(begin, steps, 8, 9, tell_digests(order))
     for number in range(begin + 1, end + 1):
         seconds = step_s(number)
         yield Step(number, loss(number), 0.1, seconds, seconds / 4, seconds / 8)
@@ -104,7 +115,7 @@ def tell_convergence(
     log.initialise()
     log.start_run()
     log.describe(*images)
-    events: list[Event] = [Begun(0, len(top1s), 1, 9)]
+    events: list[Event] = [Begun(0, len(top1s), 1, 9, tell_digests(order))]
     reached, epoch = False, 0
     for top1 in top1s:
         epoch = len(events) * order.epochs_between_evals

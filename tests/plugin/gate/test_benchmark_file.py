@@ -56,8 +56,9 @@ def test_metric_and_images_of_a_round(fields: dict[str, Any], metric: Metric, im
 
 def test_facts_are_without_results() -> None:
     instances = [{"cpus": [0], "images_per_s": 3.0, "steps": 10}]
-    facts = parse_one(make_benchmark(instances=instances, recipe={"seed": 1}, processes=1)).facts
-    assert facts == {**FACTS, "instances": [{"cpus": [0]}], "recipe": {"seed": 1}, "processes": 1}
+    more: dict[str, Any] = {"recipe": {"seed": 1}, "processes": 1, "train_digest": "ab12"}
+    facts = parse_one(make_benchmark(instances=instances, **more)).facts
+    assert facts == {**FACTS, "instances": [{"cpus": [0]}], **more}
 
 
 @pytest.mark.parametrize(

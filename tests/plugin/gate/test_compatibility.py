@@ -37,6 +37,8 @@ def test_same_facts_are_comparable_read_from_a_file_too() -> None:
     [
         (["precision"], "fp32", "precision: fp32 here, int8 in base.json"),
         (["data"], "imagenet", "data: imagenet here, dummy in base.json"),
+        (["train_digest"], "bb", "training images: bb here, not known in base.json"),
+        (["validation_digest"], "bb", "validation images: bb here, not known in base.json"),
         (["graph_sha256"], "bb", "graph: bb here, aa11 in base.json"),
         (["machine", "cpu_model"], "EPYC 9654", "CPU model: EPYC 9654 here, Xeon 8488C in base.json"),
         (["machine", "cores"], 4, "number of cores: 4 here, 2 in base.json"),

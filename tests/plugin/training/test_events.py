@@ -19,7 +19,7 @@ from resnet_fixtures.training.events import (
 )
 
 EVENTS = (
-    Begun(step=0, steps=20, steps_per_epoch=10, parameters=25_600_000),
+    Begun(step=0, steps=20, steps_per_epoch=10, parameters=25_600_000, digests={"train_digest": "ab12"}),
     Step(number=1, loss=6.9, learning_rate=0.1, seconds=2.0, input_s=0.1, communication_s=0.2),
     Evaluated(epoch=1, step=10, correct1=3, correct5=4, images=4, seconds=0.5),
     Saved(path="folder/step-0000000010.safetensors", step=10),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from resnet_fixtures.data.location import find_split
 from resnet_fixtures.errors import DataError, InputError, RunError
 from resnet_fixtures.training import diary, loop
 from resnet_fixtures.training.checkpoint import read_checkpoint
@@ -154,6 +155,17 @@ def test_the_threshold_stops_the_run_and_nothing_below_it(
     assert end_of(events).reached == (max(curve.values()) >= 759)
     stops = [entry["metadata"]["status"] for entry in logged(events) if entry["key"] == "run_stop"]
     assert stops == ["success" if end_of(events).reached else "aborted"]
+
+
+@pytest.mark.usefixtures("laboratory")
+def test_the_beginning_names_the_images_that_are_seen(data: Path) -> None:
+    train_digest, scored_on = (find_split(data, split).digest() for split in ("train", "validation"))
+    for order, digests in (
+        (make_order(data, train_epochs=1), {"train_digest": train_digest, "validation_digest": scored_on}),
+        (make_order(data, train_steps=1), {"train_digest": train_digest}),
+        (make_order(train_steps=1), {}),
+    ):
+        assert [event.digests for event in train(order) if isinstance(event, Begun)] == [digests]
 
 
 @pytest.mark.parametrize("steps", [1, 3, 4])
