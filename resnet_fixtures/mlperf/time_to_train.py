@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+from resnet_fixtures.mlperf.entry import SUCCESS
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from resnet_fixtures.mlperf.training_log import Entry
+    from resnet_fixtures.mlperf.entry import Entry
 
 RUNS = 5  # of image classification
 ALLOWED_FAILURES = 1
@@ -41,7 +43,7 @@ def time_run(entries: Sequence[Entry]) -> TimedRun:
         raise ValueError("the log has no run_start")
     stop = next((entry for entry in entries if entry["key"] == "run_stop"), None)
     seconds = ((stop or entries[-1])["time_ms"] - times_ms["run_start"]) / 1000
-    return TimedRun(seconds, stop is not None and stop["metadata"]["status"] == "success")
+    return TimedRun(seconds, stop is not None and stop["metadata"]["status"] == SUCCESS)
 
 
 def score_runs(runs: Sequence[TimedRun]) -> Score:

@@ -12,19 +12,18 @@ import platform
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
+
+from resnet_fixtures.mlperf.entry import ABORTED, END, POINT, START, SUCCESS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from resnet_fixtures.mlperf.entry import Entry
     from resnet_fixtures.training.order import Order
     from resnet_fixtures.training.recipe import Recipe
 
-Entry: TypeAlias = dict[str, Any]
-
 MARK = ":::MLLOG "
-POINT, START, END = "POINT_IN_TIME", "INTERVAL_START", "INTERVAL_END"
-SUCCESS, ABORTED = "success", "aborted"
 CALL_SITE = ("file", "lineno")  # metadata that say where an entry comes from, not what it is
 SOURCE = "/".join(Path(__file__).parts[-3:])
 SIGNIFICANT_DIGITS = 12  # 1.0 after four drops is 0.00010000000000000002, and the rules compare with 0.0001

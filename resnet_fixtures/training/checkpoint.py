@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from resnet_fixtures.atomic_file import write_atomically
 from resnet_fixtures.errors import InputError
+from resnet_fixtures.mlperf.entry import check_entry
 from resnet_fixtures.paths import exists
 from resnet_fixtures.training.data_digests import DataDigests
 from resnet_fixtures.training.events import Evaluated
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
     from types import TracebackType
+
+    from resnet_fixtures.mlperf.entry import Entry
 
 BEST_NAME = "best.safetensors"
 STEP_NAME = re.compile(r"step-(\d{10,})\.safetensors")
@@ -37,8 +40,8 @@ MAX_ARCHITECTURE = 1 << 16  # of channels, classes or pixels: beyond that a file
 class Checkpoint:
     """A training after `step` steps.
 
-    `tensors` are TrainingStep's, float32. `data` is what was seen; `seconds` counts those of all runs so
-    far; `log` has the entries of MLPerf's log, as JSON has them.
+    `tensors` are TrainingStep's, float32. `data` is what was seen; `seconds` counts those of all runs so far; `log` has
+    the entries of MLPerf's log.
     """
 
     tensors: Tensors
@@ -47,7 +50,7 @@ class Checkpoint:
     data: DataDigests
     evaluations: tuple[Evaluated, ...] = ()
     seconds: float = 0.0
-    log: tuple[dict[str, Any], ...] = ()
+    log: tuple[Entry, ...] = ()
 
     @property
     def weights(self) -> Tensors:
@@ -200,10 +203,10 @@ def _parse(path: Path, tensors: Tensors, fields: dict[str, Any]) -> Checkpoint:
         recipe = Recipe.from_dict(_take(fields, "recipe", dict))
         _check_architecture(recipe)
         evaluations = tuple(map(_parse_evaluation, _take(fields, "evaluations", list)))
-        log = tuple(dict(entry) for entry in _take(fields, "log", list))
+        log = tuple(map(check_entry, _take(fields, "log", list)))
         step, data, seconds = _take(fields, "step", int), _parse_data(fields), _take(fields, "seconds", float)
-        if not 0 <= step < LARGEST or not 0 <= seconds < LARGEST or not all("key" in entry for entry in log):
-            raise ValueError("step, seconds or log are none of a training")
+        if not 0 <= step < LARGEST or not 0 <= seconds < LARGEST:
+            raise ValueError("step or seconds are none of a training")
         return Checkpoint(tensors, step, recipe, data, evaluations, seconds, log)
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         message = f"{path} is no checkpoint of this version ({type(error).__name__}: {error})"

@@ -11,7 +11,7 @@ from resnet_fixtures.training.recipe import FINE_TUNE_LEARNING_RATE, Recipe
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from resnet_fixtures.mlperf.training_log import Entry
+    from resnet_fixtures.mlperf.entry import Entry
 
 IMAGENET = (1281167, 50000)
 START_S = 1.7e9

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from resnet_fixtures.mlperf.training_log import Entry
+    from resnet_fixtures.mlperf.entry import Entry
     from resnet_fixtures.training.order import Order
     from tests.plugin.mlperf.conftest import Play
 

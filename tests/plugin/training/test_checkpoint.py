@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[3]
 RECIPE = Recipe(Architecture(4, 11, 32), Precision.BF16, 8, 2, drop_epochs=(1.5, 3.0), augmentation=Augmentation.SHIFT)
+LOGGED = {"time_ms": 7, "event_type": "POINT_IN_TIME", "key": "seed", "value": 2, "metadata": {}}
 DATA = DataDigests("data", "scored on")
 EVALUATIONS = (Evaluated(1, 100, 3, 5, 10, 0.25), Evaluated(2, 200, 7, 9, 10, 0.1 + 0.2))
 CHILD = """
@@ -62,7 +63,7 @@ with CheckpointFolder(path) as folder:
 
 def make_checkpoint(step: int, size: int = 100) -> Checkpoint:
     tensors = {"weights/dense/bias": np.full(size, step, np.float32), "momentum/dense/bias": np.ones(2, np.float32)}
-    return Checkpoint(tensors, step, RECIPE, DATA, EVALUATIONS, 0.1, ({"key": "seed", "value": 2, "metadata": {}},))
+    return Checkpoint(tensors, step, RECIPE, DATA, EVALUATIONS, 0.1, (LOGGED,))
 
 
 def list_names(folder: Path) -> list[str]:
@@ -236,6 +237,8 @@ CHANGES: dict[str, Any] = {
     "no seconds": {"seconds": float("nan")},
     "log": {"log": [7]},
     "log without a key": {"log": [{}]},
+    "log of an entry without a time": {"log": [LOGGED, {**LOGGED, "time_ms": None}]},
+    "log of an accuracy that is none": {"log": [{**LOGGED, "key": "eval_accuracy", "value": "high"}]},
 }
 
 
