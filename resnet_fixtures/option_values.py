@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Literal
 
+MAX_EPOCHS = 1_000_000  # ImageNet's training has 90; the steps of far more than these are no number any more
+
 
 def parse_batch_sizes(text: str) -> tuple[int, ...]:
     """Parse `1,32,128`, each once."""
@@ -54,12 +56,26 @@ def parse_number(text: str) -> float:
     return number
 
 
-def parse_numbers(text: str) -> tuple[float, ...]:
-    """Parse `30,60,80` of rising numbers; an empty text is no number at all."""
-    numbers = tuple(parse_number(part) for part in text.split(",")) if text else ()
-    if list(numbers) != sorted(set(numbers)):
+def parse_epochs(text: str) -> float:
+    """Parse a number of epochs from 0 to MAX_EPOCHS, not always a whole one."""
+    epochs = parse_number(text)
+    _refuse_too_many_epochs(text, epochs)
+    return epochs
+
+
+def parse_whole_epochs(text: str) -> int:
+    """Parse a whole number of epochs from 1 to MAX_EPOCHS."""
+    epochs = parse_positive(text)
+    _refuse_too_many_epochs(text, epochs)
+    return epochs
+
+
+def parse_rising_epochs(text: str) -> tuple[float, ...]:
+    """Parse `30,60,80` of rising epochs up to MAX_EPOCHS; an empty text is no epoch at all."""
+    epochs = tuple(parse_epochs(part) for part in text.split(",")) if text else ()
+    if list(epochs) != sorted(set(epochs)):
         raise argparse.ArgumentTypeError(f"{text} does not rise; pass numbers such as 30,60,80")
-    return numbers
+    return epochs
 
 
 def parse_names(text: str) -> tuple[str, ...]:
@@ -84,6 +100,11 @@ def parse_cores_per_instance(text: str) -> int | Literal["socket"]:
     except argparse.ArgumentTypeError:
         message = f"{text!r} is no number of cores; pass a whole number from 1, or socket"
         raise argparse.ArgumentTypeError(message) from None
+
+
+def _refuse_too_many_epochs(text: str, epochs: float) -> None:
+    if epochs > MAX_EPOCHS:
+        raise argparse.ArgumentTypeError(f"{text} is more than {MAX_EPOCHS} epochs; pass at most as many")
 
 
 def _parse_float(text: str) -> float:

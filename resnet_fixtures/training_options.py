@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from resnet_fixtures.option_values import (
     parse_count,
+    parse_epochs,
     parse_fraction,
     parse_names,
     parse_number,
-    parse_numbers,
     parse_positive,
+    parse_rising_epochs,
+    parse_whole_epochs,
 )
 from resnet_fixtures.paths import parse_path
 from resnet_fixtures.training.digits import DIGITS_RECIPE
@@ -28,8 +30,8 @@ LOG_EVERY = 100  # steps; the launcher's
 RECIPE_OPTIONS: dict[str, Callable[[str], Any]] = {
     "base_learning_rate": parse_number,
     "momentum": parse_fraction,
-    "warmup_epochs": parse_number,
-    "drop_epochs": parse_numbers,
+    "warmup_epochs": parse_epochs,
+    "drop_epochs": parse_rising_epochs,
     "weight_decay": parse_number,
     "label_smoothing": parse_fraction,
     "seed": parse_count,
@@ -117,9 +119,14 @@ def _add_run_options(group: pytest.OptionGroup) -> None:
     group.addoption(
         "--train-steps", type=parse_positive, metavar="N", help="steps of a trial (default: as --max-time allows)"
     )
-    group.addoption("--train-epochs", type=parse_positive, metavar="N", help="epochs at most (default 90; digits 9)")
     group.addoption(
-        "--epochs-between-evals", type=parse_positive, metavar="N", help="evaluate after every Nth epoch (default 1)"
+        "--train-epochs", type=parse_whole_epochs, metavar="N", help="epochs at most (default 90; digits 9)"
+    )
+    group.addoption(
+        "--epochs-between-evals",
+        type=parse_whole_epochs,
+        metavar="N",
+        help="evaluate after every Nth epoch (default 1)",
     )
     group.addoption(
         "--stop-threshold", type=parse_fraction, metavar="TOP1", help="stop at this top-1 (default 0.759; digits 0.97)"
