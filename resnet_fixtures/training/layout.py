@@ -12,13 +12,15 @@ if TYPE_CHECKING:
     from resnet_fixtures.hardware.thread_plan import ThreadPlan
     from resnet_fixtures.hardware.topology import Topology
 
+MAX_PROCESSES = 1 << 20  # of a training: a larger number only pretends, and could not be listed
+
 
 @dataclass(frozen=True)
 class Layout:
     """How many ranks there are and where: evenly on the hosts, or on this machine alone where none is named.
 
     `per_socket` is the number of ranks on a socket; None shares the cores of a host evenly among its ranks.
-    Raises InputError for numbers below one and for hosts without a rank.
+    Raises InputError for numbers below one or above MAX_PROCESSES, and for hosts without a rank.
     """
 
     processes: int = 1
@@ -29,6 +31,10 @@ class Layout:
         for option, number in (("processes", self.processes), ("processes-per-socket", self.per_socket)):
             if number is not None and number < 1:
                 raise InputError(f"--mpi-num-{option} {number} is not a positive number: pass 1 or more.")
+            if number is not None and number > MAX_PROCESSES:
+                raise InputError(
+                    f"--mpi-num-{option} {number} is more than a training can have: pass at most {MAX_PROCESSES}."
+                )
         if len(self.hostnames) > self.processes:
             raise InputError(
                 f"--mpi-hostnames names {len(self.hostnames)} hosts for {self.processes} ranks: "

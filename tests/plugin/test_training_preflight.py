@@ -183,6 +183,14 @@ def test_more_hosts_than_processes(run_suite: SuiteRunner, monkeypatch: pytest.M
     refuses(result, "--mpi-hostnames names 3 hosts for 1 *: pass --mpi-num-processes 3 or more.")
 
 
+def test_more_processes_than_can_be_listed(run_suite: SuiteRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend_mpirun(monkeypatch)
+    result = run_suite(
+        "--mpi-num-processes=99999999999", "--mpi-hostnames=a", "--mpi-dry-run", *SEVERAL, tests=[TRAINING]
+    )
+    refuses(result, "--mpi-num-processes 99999999999 is more than a training can have: pass at most 1048576.")
+
+
 def test_truncated_checkpoint(run_suite: SuiteRunner, tmp_path: Path) -> None:
     path = save(tmp_path / "trial_fp32_bs16_1")
     path.write_bytes(path.read_bytes()[:-5])

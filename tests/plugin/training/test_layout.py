@@ -5,7 +5,7 @@ import pytest
 from resnet_fixtures.errors import InputError
 from resnet_fixtures.hardware.thread_plan import ThreadRequest, make_thread_plan
 from resnet_fixtures.hardware.topology import Topology
-from resnet_fixtures.training.layout import Layout, ranks_plan
+from resnet_fixtures.training.layout import MAX_PROCESSES, Layout, ranks_plan
 from tests.plugin.training.machines import SEED, SMALL, TWO_CORES, machine
 
 
@@ -78,6 +78,10 @@ def test_hosts_may_have_more_cores_than_this_one() -> None:
     assert cpus_of(Layout(16, 8, ("a", "b")), TWO_CORES) == [(0,)] * 8
 
 
+def test_as_many_ranks_as_there_may_be_can_be_listed() -> None:
+    assert len(cpus_of(Layout(MAX_PROCESSES, hostnames=("a",)), TWO_CORES)) == MAX_PROCESSES
+
+
 def test_one_process_needs_mpirun_only_on_another_host() -> None:
     assert not Layout().needs_mpirun
     assert Layout(2).needs_mpirun
@@ -89,6 +93,8 @@ def test_one_process_needs_mpirun_only_on_another_host() -> None:
     [
         ((0,), r"^--mpi-num-processes 0 is not a positive number: pass 1 or more\.$"),
         ((2, -1), r"^--mpi-num-processes-per-socket -1 is not a positive number: pass 1 or more\.$"),
+        ((1 << 20 | 1, None, ("a",)), r"^--mpi-num-processes 1048577 is more than .+ have: pass at most 1048576\.$"),
+        ((1, 1 << 20 | 1), r"^--mpi-num-processes-per-socket 1048577 is more than .+: pass at most 1048576\.$"),
         ((1, None, ("a", "b")), r"^--mpi-hostnames names 2 hosts for 1 ranks: pass --mpi-num-processes 2 or more\.$"),
     ],
 )
