@@ -104,9 +104,15 @@ def format_event(event: Event) -> str:
 
 
 def parse_event(line: str) -> Event | None:
-    """Read a line; None where it is no event. What mpirun puts in front of a line does not matter."""
+    """Read a line; None where it is no event, or the part of one that a killed rank has written.
+
+    What mpirun puts in front of a line does not matter.
+    """
     _, mark, text = line.partition(MARK)
     if not mark:
         return None
-    fields = json.loads(text)
+    try:
+        fields = json.loads(text)
+    except json.JSONDecodeError:
+        return None
     return KINDS[fields.pop("kind")](**fields)

@@ -45,7 +45,10 @@ def tell(ranks: Communicator, event: Event) -> None:
 def meet_fate() -> None:
     sys.stderr.write("I feel unwell\n")
     sys.stderr.flush()
-    if WHAT == "killed":
+    if WHAT == "cut off":
+        sys.stdout.write(format_event(Step(STEPS + 1, 0.0, 0.0, 0.0, 0.0, 0.0))[:30])
+        sys.stdout.flush()
+    if WHAT in ("killed", "cut off"):
         os.kill(os.getpid(), signal.SIGKILL)
     elif WHAT == "raising":
         raise ValueError("a bug")

@@ -37,7 +37,9 @@ def test_an_event_survives_its_line(event: Event) -> None:
     assert parse_event(f"[1,0]<stdout>: {line}\n") == event
 
 
-@pytest.mark.parametrize("line", ["", "loss = 1.0\n", "onednn_verbose,v1,primitive,exec\n"])
+@pytest.mark.parametrize(
+    "line", ["", "loss = 1.0\n", "onednn_verbose,v1,primitive,exec\n", f"{MARK}\n", f'{MARK}{{"kind": "St\n']
+)
 def test_other_lines_are_no_events(line: str) -> None:
     assert parse_event(line) is None
 

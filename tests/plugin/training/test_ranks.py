@@ -102,6 +102,14 @@ def test_rank_that_dies_is_named_and_takes_all_with_it(ranks: int, victim: int, 
     assert children_of(os.getpid()) <= before
 
 
+@pytest.mark.parametrize("ranks", COUNTS)
+def test_event_that_a_kill_cuts_off_is_none(ranks: int) -> None:
+    with pytest.raises(
+        RunError, match=rf"^Rank 0 on {HOST} was killed by SIGKILL .*; its last words: .*I feel unwell$"
+    ):
+        run(ranks, "cut off", "0")
+
+
 def test_worker_that_leaves_before_the_end_has_not_succeeded() -> None:
     with pytest.raises(RunError, match=rf"^Rank 0 on {HOST} ended with exit status 0; its last words: I feel unwell$"):
         run(1, "leaving")
