@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from resnet_fixtures.errors import InputError
@@ -19,7 +20,7 @@ class Board:
 
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._writer: Any = tf.summary.create_file_writer(str(folder))
+            self._writer: Any = tf.summary.create_file_writer(os.fsencode(folder))  # it may be no UTF-8
         except (OSError, tf.errors.OpError) as error:
             raise InputError(f"--tensorboard {folder} cannot be written ({error}): name another folder.") from error
 

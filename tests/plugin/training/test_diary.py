@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -73,12 +74,14 @@ def read_scalars(folder: Path) -> dict[str, dict[int, float]]:
 
 
 @pytest.mark.filterwarnings("ignore:.*tf_record_iterator:DeprecationWarning")
-def test_tensorboard_gets_loss_rate_and_top1(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [b"board", b"b\xffard"], ids=["utf-8", "other bytes"])
+def test_tensorboard_gets_loss_rate_and_top1(tmp_path: Path, name: bytes) -> None:
+    folder = tmp_path / os.fsdecode(name)
     told: list[Event] = []
-    with keep(told, tensorboard=tmp_path / "board") as book:
+    with keep(told, tensorboard=folder) as book:
         book.begin(BEGUN, 8, 100)
         write_epochs(book, Model(), {1: 25, 2: 50})
-    scalars = read_scalars(tmp_path / "board")
+    scalars = read_scalars(folder.replace(tmp_path / "read"))  # the reader wants UTF-8
     assert scalars == {
         "loss": {n: float(np.float32(1 / n)) for n in (1, 2, 3, 4)},
         "learning_rate": {n: n / 8 for n in (1, 2, 3, 4)},
