@@ -10,7 +10,7 @@ import pytest
 from benchmarks.ring_cost import PARAMETERS, Ring, ring_table, training_table
 
 REPOSITORY = Path(__file__).parents[3]
-SHOWN = re.compile(r"```text\n\$ python (benchmarks/ring_cost\.py[^{\n]*)\n(.*?)```", re.DOTALL)
+SHOWN = re.compile(r"```text\n\$ python (-m benchmarks\.ring_cost[^{\n]*)\n(.*?)```", re.DOTALL)
 SLOW_LINK = Ring(ranks=4, gbit_per_s=8.0, size_bytes=1_000_000_000, message_s=0.5)  # a gigabyte a second
 
 
