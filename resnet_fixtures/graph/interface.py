@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from resnet_fixtures.errors import InputError
 from resnet_fixtures.graph.edit import BFLOAT16, FLOAT32, EditableGraph, attribute, node_name
 from resnet_fixtures.graph.freeze import OUTPUT_NAME
+from resnet_fixtures.graph.fused_sums import check_sums
 from resnet_fixtures.graph.shapes import infer_types
 from resnet_fixtures.precision import Precision
 
@@ -46,7 +47,9 @@ def find_interface(graph_def: tf.compat.v1.GraphDef, origin: str) -> Interface:
     placeholder = _find_input(needed.node, output_name, origin)
     image_size = _read_image_size(placeholder, origin)
     set_image_shape(placeholder, 1, image_size)
-    output = infer_types(needed, origin)[output_name]
+    types = infer_types(needed, origin)
+    check_sums(needed, types, origin)
+    output = types[output_name]
     if len(output.shape) != 2 or output.shape[0] != 1 or output.shape[1] < 2 or output.data_type not in FLOATS:
         found = f"output {output_name} has the shape {list(output.shape)} for one image"
         raise InputError(f"{origin}: {found}, not [1, classes] of floats: pass an image classifier's graph.")
