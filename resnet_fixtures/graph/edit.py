@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tensorflow.core.framework.attr_value_pb2 import AttrValue
     from tensorflow.core.framework.node_def_pb2 import NodeDef
 
-FLOAT32, BFLOAT16 = 1, 14  # tensorflow.DataType.DT_FLOAT, DT_BFLOAT16
+FLOAT32, INT32, BFLOAT16 = 1, 3, 14  # tensorflow.DataType.DT_FLOAT, DT_INT32, DT_BFLOAT16
 CONSTANTS = ("Const", "HostConst")  # operations
 
 

@@ -51,12 +51,16 @@ class FrozenGraph:
 
 def load_frozen_graph(path: Path, precision: Precision) -> FrozenGraph:
     """Read, check and transform a GraphDef file; InputError for anything but an image classifier in `precision`."""
-    content = read_graph_file(path)
-    graph_def, interface = check_content(content, precision, str(path))
+    return prepare_content(read_graph_file(path), precision, str(path))
+
+
+def prepare_content(content: bytes, precision: Precision, origin: str) -> FrozenGraph:
+    """Check and transform the content of a GraphDef file; raises as loading does."""
+    graph_def, interface = check_content(content, precision, origin)
     prepared, output_name = transform_for_inference(graph_def, interface.output_name, interface.output_type)
     return FrozenGraph(
         prepared, interface.input_name, output_name, interface.image_size, interface.classes,
-        precision, hashlib.sha256(content).hexdigest(), str(path),
+        precision, hashlib.sha256(content).hexdigest(), origin,
     )  # fmt: skip
 
 

@@ -19,10 +19,15 @@ from resnet_fixtures.atomic_file import write_atomically
 from resnet_fixtures.data.imagenet import Split, find_split, read_batches
 from resnet_fixtures.data.preprocess import Preprocessing
 from resnet_fixtures.errors import InputError
-from resnet_fixtures.graph.edit import EditableGraph
+from resnet_fixtures.graph.edit import EditableGraph, attribute
+from resnet_fixtures.graph.explicit_paddings import unfold_paddings
 from resnet_fixtures.graph.fold import fold_for_inference
-from resnet_fixtures.graph.frozen import WrongPrecisionError, check_content
+from resnet_fixtures.graph.frozen import WrongPrecisionError, check_content, prepare_content
 from resnet_fixtures.graph.parse import read_graph_file
+from resnet_fixtures.graph.shapes import first_line
+from resnet_fixtures.hardware.thread_plan import make_thread_plan
+from resnet_fixtures.hardware.topology import read_topology
+from resnet_fixtures.inference.session import InferenceSession
 from resnet_fixtures.output_folder import check_folder
 from resnet_fixtures.paths import is_folder, parse_path
 from resnet_fixtures.precision import Precision
@@ -37,11 +42,14 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import tensorflow as tf
 
+    from resnet_fixtures.graph.interface import Interface
+
     class CalibrationBatches(Sized, Iterable[npt.NDArray[np.float32]], Protocol):
         """Preprocessed images [n, S, S, 3], all batches of one size n; gone through several times."""
 
 
 DEFAULT_CALIBRATION_IMAGES = 100  # the seed's own number
+CURE = "pass an fp32 graph of plain convolutions in NHWC, such as a ResNet-50"
 
 
 def quantize(
@@ -49,6 +57,7 @@ def quantize(
 ) -> tf.compat.v1.GraphDef:
     """Return the graph with quantized convolutions and dense layer, its input and output float32 as before."""
     graph = EditableGraph(graph_def)
+    unfold_paddings(graph)
     fold_for_inference(graph, strided=False)
     quantized = run_compressor(graph.pruned(output_name), input_name, output_name, batches)
     quantized.versions.CopyFrom(graph_def.versions)
@@ -134,6 +143,7 @@ def quantize_file(in_graph: Path, data_location: Path, out: Path, images: int) -
         graph_def, interface = check_content(read_graph_file(in_graph), Precision.FP32, str(in_graph))
     except WrongPrecisionError as error:
         raise InputError(f"--in-graph {in_graph} computes in {error.found}: pass an fp32 graph.") from error
+    _refuse_other_layouts(graph_def, in_graph)
     _refuse_broken_weights(graph_def, in_graph)
     split = _find_calibration_split(data_location)
     if not 0 < images <= split.images:
@@ -142,9 +152,17 @@ def quantize_file(in_graph: Path, data_location: Path, out: Path, images: int) -
     batches = CalibrationImages(split, interface.image_size, interface.classes, images)
     for _ in batches:  # a broken image is told here: neural-compressor would swallow the error
         pass
-    quantized = quantize(graph_def, interface.input_name, interface.output_name, batches)
-    write_atomically(out, quantized.SerializeToString(deterministic=True))
+    content = _quantize_content(graph_def, interface, batches, in_graph)
+    _try_result(content, next(iter(batches))[:1], in_graph)
+    write_atomically(out, content)
     return f"{out}: int8 graph of {in_graph}, calibrated on {images} images of the {split.describe()}"
+
+
+def _refuse_other_layouts(graph_def: tf.compat.v1.GraphDef, in_graph: Path) -> None:
+    for node in graph_def.node:
+        if attribute(node, "data_format").s == b"NCHW":
+            reason = f"node {node.name} has the layout NCHW, which neural-compressor cannot quantize"
+            raise InputError(f"--in-graph {in_graph}: {reason}: pass a graph in NHWC.")
 
 
 def _refuse_broken_weights(graph_def: tf.compat.v1.GraphDef, in_graph: Path) -> None:
@@ -156,6 +174,31 @@ def _refuse_broken_weights(graph_def: tf.compat.v1.GraphDef, in_graph: Path) -> 
         is_weight = node.op == "Const" and node.attr["dtype"].type == tf.float32.as_datatype_enum
         if is_weight and not np.isfinite(tf.make_ndarray(node.attr["value"].tensor)).all():
             raise InputError(f"--in-graph {in_graph}: {node.name} is not finite: pass a graph with whole weights.")
+
+
+def _quantize_content(
+    graph_def: tf.compat.v1.GraphDef, interface: Interface, batches: CalibrationBatches, in_graph: Path
+) -> bytes:
+    """Return the int8 graph's file; InputError for whatever neural-compressor fails with."""
+    try:
+        quantized = quantize(graph_def, interface.input_name, interface.output_name, batches)
+    except InputError:
+        raise
+    except Exception as error:
+        failed = f"neural-compressor cannot quantize it ({type(error).__name__}: {first_line(error)})"
+        raise InputError(f"--in-graph {in_graph}: {failed}: {CURE}.") from error
+    return bytes(quantized.SerializeToString(deterministic=True))
+
+
+def _try_result(content: bytes, images: npt.NDArray[np.float32], in_graph: Path) -> None:
+    """Run the int8 graph as the suite would: neural-compressor makes graphs, too, that do not run."""
+    origin = f"the int8 graph of {in_graph}"
+    try:
+        graph = prepare_content(content, Precision.INT8, origin)
+    except WrongPrecisionError as error:
+        raise InputError(f"--in-graph {in_graph}: neural-compressor quantized no convolution of it: {CURE}.") from error
+    with InferenceSession(graph, make_thread_plan(read_topology())) as session:
+        session.checked_predict(images)
 
 
 @dataclass(frozen=True)

@@ -193,6 +193,67 @@ def test_weights_that_are_not_finite(refusal: Refusal, fp32_graph: GraphDef, wri
     assert "dense/kernel is not finite: pass a graph with whole weights." in refusal("--images", "4")
 
 
+def classify(convolve: Callable[[tf.Tensor], tf.Tensor]) -> GraphDef:
+    """Build a graph of one convolution and a dense layer for images of 32 pixels."""
+    with tf.Graph().as_default() as graph:
+        features = convolve(tf.compat.v1.placeholder(tf.float32, [None, 32, 32, 3], name="images"))
+        kernel = np.random.default_rng(0).normal(0, 0.003, (16, 11)).astype(np.float32)
+        tf.nn.softmax(tf.matmul(tf.reduce_mean(features, [1, 2]), kernel), name="softmax_tensor")
+    return graph.as_graph_def()
+
+
+KERNEL = np.random.default_rng(1).normal(size=(3, 3, 3, 16)).astype(np.float32)
+
+
+def test_explicit_paddings_are_quantized(run: Runner) -> None:
+    paddings = [[0, 0], [1, 1], [1, 1], [0, 0]]
+    graph_def = classify(lambda images: tf.nn.conv2d(images, KERNEL, 2, paddings))
+    int8 = module.quantize(graph_def, "images", "softmax_tensor", [dummy_images(4, 32)])
+    assert any(node.op.startswith("QuantizedConv2D") for node in int8.node)
+    images = dummy_images(3, 32, seed=1)
+    expected, found = (run(graph, images, "softmax_tensor", "images") for graph in (graph_def, int8))
+    np.testing.assert_allclose(found, expected, atol=0.1)
+
+
+def test_a_graph_in_nchw(refusal: Refusal, write: GraphWriter) -> None:
+    def convolve(images: tf.Tensor) -> tf.Tensor:
+        convolved = tf.nn.conv2d(tf.transpose(images, [0, 3, 1, 2]), KERNEL, 1, "SAME", "NCHW", name="conv")
+        return tf.transpose(convolved, [0, 2, 3, 1])
+
+    refusal.in_graph = write(classify(convolve))
+    reason = "node conv has the layout NCHW, which neural-compressor cannot quantize: pass a graph in NHWC."
+    assert f"error: --in-graph {refusal.in_graph}: {reason}" in refusal()
+
+
+def test_a_graph_that_neural_compressor_fails_with(
+    refusal: Refusal, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> GraphDef:
+        raise AttributeError("'NoneType' has no 'graph_def'\nand more")
+
+    monkeypatch.setattr(module, "quantize", fail)
+    write_split(data, "train", 2)
+    reason = (
+        "neural-compressor cannot quantize it (AttributeError: 'NoneType' has no 'graph_def'): pass an fp32 graph of"
+    )
+    assert f"error: --in-graph {refusal.in_graph}: {reason} plain convolutions" in refusal("--images", "2")
+
+
+def test_a_graph_of_which_nothing_was_quantized(refusal: Refusal, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "quantize", lambda graph_def, *_: graph_def)
+    write_split(data, "train", 2)
+    reason = "neural-compressor quantized no convolution of it: pass an fp32 graph of plain convolutions"
+    assert f"error: --in-graph {refusal.in_graph}: {reason}" in refusal("--images", "2")
+
+
+def test_an_int8_graph_that_does_not_run_is_not_written(refusal: Refusal, data: Path, write: GraphWriter) -> None:
+    """neural-compressor quantizes a convolution in groups, which TensorFlow has no quantized kernel for."""
+    grouped = classify(lambda images: tf.nn.conv2d(tf.concat([images, images], -1), KERNEL, 1, "SAME"))
+    refusal.in_graph = write(grouped)
+    write_split(data, "train", 2)
+    assert f"error: the int8 graph of {refusal.in_graph} does not run on TensorFlow" in refusal("--images", "2")
+
+
 def test_labels_that_the_graph_does_not_have(refusal: Refusal, data: Path) -> None:
     jpeg = make_jpegs(1)[0]
     write_records(data / "train-00000-of-00001", [make_example(jpeg, 11, "a.JPEG", (45, 45, 3))])
