@@ -31,6 +31,26 @@ def test_a_name_that_is_too_long_is_told_before_it_is_made(tmp_path: Path, name:
         check_folder("--output-dir", tmp_path / "missing" / name / "below")
 
 
+def test_a_path_that_is_too_long_is_told_before_it_is_made(tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"^--output-dir .{60}…: the whole path has \d{5} bytes, over 3839: pass a shorter"
+    ):
+        check_folder("--output-dir", tmp_path / ("a/" * 5000))
+    with pytest.raises(InputError, match=r"the whole path has \d{5} bytes"):
+        check_folder("--output-dir", Path("a/" * 5000))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_longest_path_that_is_taken_has_room_for_the_longest_name(tmp_path: Path) -> None:
+    missing = 3839 - len(os.fsencode(tmp_path))
+    longest = tmp_path.joinpath(*["a" * 99] * (missing // 100 - 1), "a" * (99 + missing % 100))
+    with pytest.raises(InputError, match=r"the whole path has 3840 bytes, over 3839"):
+        check_folder("--output-dir", longest.with_name(longest.name + "a"))
+    check_folder("--output-dir", longest)
+    longest.mkdir(parents=True)
+    (longest / ("f" * 255)).touch()
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
