@@ -6,6 +6,7 @@ import argparse
 from typing import Literal
 
 MAX_EPOCHS = 1_000_000  # ImageNet's training has 90; the steps of far more than these are no number any more
+CEILING = 1 << 63  # of whole numbers: what is not below it fits into no int64, and with 309 digits into no float
 
 
 def parse_batch_sizes(text: str) -> tuple[int, ...]:
@@ -14,7 +15,7 @@ def parse_batch_sizes(text: str) -> tuple[int, ...]:
 
 
 def parse_positive(text: str) -> int:
-    """Parse a whole number from 1."""
+    """Parse a whole number from 1, below CEILING."""
     number = parse_count(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not positive; pass a whole number from 1")
@@ -22,13 +23,17 @@ def parse_positive(text: str) -> int:
 
 
 def parse_count(text: str) -> int:
-    """Parse a whole number from 0."""
+    """Parse a whole number from 0, below CEILING."""
     try:
         number = int(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number; pass one such as 4") from None
     if number < 0:
         raise argparse.ArgumentTypeError(f"{text} is negative; pass a whole number from 0, or leave the option out")
+    if number >= CEILING:
+        raise argparse.ArgumentTypeError(
+            f"a number of {len(str(number))} digits is too large; pass a whole number below {CEILING}"
+        )
     return number
 
 

@@ -123,6 +123,14 @@ def test_counts_begin_at_0_and_positive_numbers_at_1() -> None:
         parse_count("-1")
 
 
+def test_whole_numbers_end_where_an_int64_does() -> None:
+    assert parse_count(str(2**63 - 1)) == parse_positive(str(2**63 - 1)) == 2**63 - 1
+    for text, digits in ((str(2**63), 19), ("9" * 400, 400)):
+        match = rf"^a number of {digits} digits is too large; pass a whole number below 9223372036854775808$"
+        with pytest.raises(argparse.ArgumentTypeError, match=match):
+            parse_positive(text)
+
+
 @pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "1e400", "soon"])
 def test_seconds_that_are_none(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match=r"is no positive number of seconds|is not a number"):

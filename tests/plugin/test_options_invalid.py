@@ -21,6 +21,7 @@ TEST = "def test_nothing():\n    raise AssertionError('a test ran')\n"
         (("--steps", "0"), "argument --steps: 0 is not positive; pass a whole number from 1"),
         (("--steps", "2.5"), "argument --steps: '2.5' is not a whole number; pass one such as 4"),
         (("--warmup-steps", "-1"), "argument --warmup-steps: -1 is negative; *"),
+        (("--warmup-steps", "9" * 400), "argument --warmup-steps: a number of 400 digits is too large; *"),
         (("--max-time", "nan"), "argument --max-time: nan is no positive number of seconds; pass one such as 60"),
         (("--num-cores", "0"), "argument --num-cores: 0 is not positive; *"),
         (("--num-intra-threads", "many"), "argument --num-intra-threads: 'many' is not a whole number; *"),
