@@ -99,8 +99,8 @@ def _find_growth(
         return inputs[0] if inputs[1] is Growth.NONE else Growth.UNKNOWN
     if node.op in REDUCTIONS:
         return inputs[0] if _keeps_first(graph, node, types) else Growth.UNKNOWN
-    if node.op in ELEMENTWISE and _is_as_deep(node, inputs[:2], types):
-        return Growth.UNKNOWN if Growth.UNKNOWN in inputs[:2] else Growth.FIRST
+    if node.op in ELEMENTWISE:
+        return _join_growths(node, inputs[:2], types)
     return Growth.UNKNOWN
 
 
@@ -119,8 +119,10 @@ def _keeps_first(graph: EditableGraph, node: NodeDef, types: Mapping[str, Tensor
     return axes is not None and not (axes % len(types[node_name(node.input[0])].shape) == 0).any()
 
 
-def _is_as_deep(node: NodeDef, inputs: list[Growth], types: Mapping[str, TensorType]) -> bool:
-    """Tell whether each growing operand has the result's rank, so that broadcasting leaves its dimensions in place."""
+def _join_growths(node: NodeDef, inputs: list[Growth], types: Mapping[str, TensorType]) -> Growth:
+    """Join two operands: where a growing one has the result's rank, broadcasting leaves its dimensions in place."""
     ranks = [len(types[node_name(reference)].shape) for reference in node.input[:2]]
-    result = len(types[node.name].shape)
-    return all(growth is Growth.NONE or rank == result for growth, rank in zip(inputs, ranks, strict=True))
+    growing = {rank for growth, rank in zip(inputs, ranks, strict=True) if growth is Growth.FIRST}
+    if Growth.UNKNOWN in inputs or growing - {len(types[node.name].shape)}:
+        return Growth.UNKNOWN
+    return Growth.FIRST if growing else Growth.NONE
