@@ -175,13 +175,26 @@ def test_quantized_sums_are_read(op: str) -> None:
         check(quantized_sum(op, (1, 1, 1, CHANNELS)))
 
 
-@pytest.mark.parametrize(("op", "fused"), [("_FusedQuantizedConv2D", b"Sum"), ("_FusedMatMul", b"Add")])
-def test_sums_of_other_fused_operations_are_read(op: str, fused: bytes) -> None:
+ADDS_UNLIKE = r"node sum adds \[1, 1, 1, 3\] to \[1, 8, 8, 3\] for one image"
+
+
+@pytest.mark.parametrize(
+    ("op", "fused", "sentence"),
+    [
+        ("_FusedMatMul", b"Add", ADDS_UNLIKE),
+        (
+            "_FusedQuantizedConv2D",
+            b"Sum",
+            r"node sum is a sum in _FusedQuantizedConv2D, which ends TensorFlow's process",
+        ),
+    ],
+)
+def test_sums_of_other_fused_operations_are_read(op: str, fused: bytes, sentence: str) -> None:
     graph_def = fuse(lambda _: tf.ones([1, 1, 1, CHANNELS]))
     types = infer_types(graph_def, "x.pb")
     graph_def.node[-1].op = op
     graph_def.node[-1].attr["fused_ops"].list.s[:] = [b"BiasAdd", fused]
-    with pytest.raises(InputError, match=r"node sum adds \[1, 1, 1, 3\] to \[1, 8, 8, 3\] for one image"):
+    with pytest.raises(InputError, match=sentence):
         check_sums(graph_def, types, "x.pb")
 
 
