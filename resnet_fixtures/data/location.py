@@ -7,7 +7,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from resnet_fixtures.data.labels import read_label
-from resnet_fixtures.data.records import index_records
+from resnet_fixtures.data.records import MAX_IMAGE_BYTES, index_records
 from resnet_fixtures.data.split import Split, SplitKind
 from resnet_fixtures.errors import DataError, InputError
 
@@ -108,6 +108,9 @@ def _read_size(jpeg: Path) -> int:
         raise DataError(f"{jpeg} cannot be read ({error.strerror}): copy it again, or remove it.") from error
     if not stat.S_ISREG(status.st_mode):
         raise DataError(f"{jpeg} is no file: remove it, or copy the image there.")
+    if status.st_size > MAX_IMAGE_BYTES:
+        size = f"{status.st_size} bytes, more than an image of the set can have"
+        raise DataError(f"{jpeg} has {size}: copy it again, or remove it.")
     return status.st_size
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 HEADER = struct.Struct("<QI")
 LENGTH_BYTES = 8
 FOOTER_BYTES = 4
+MAX_IMAGE_BYTES = 256 * 2**20  # of a record or a JPEG file, which is read as a whole
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,8 @@ class RecordIndex:
 def index_records(path: Path) -> RecordIndex:
     """Count the records by their headers alone, without reading a payload.
 
-    A record that is cut off, longer than the rest of its file, or whose length does not match its checksum is a
-    DataError with its number, counted from 1. A file that cannot be read is an InputError.
+    A record that is cut off, longer than the rest of its file or than MAX_IMAGE_BYTES, or whose length does not match
+    its checksum is a DataError with its number, counted from 1. A file that cannot be read is an InputError.
     """
     try:
         with open(path, "rb", buffering=0, opener=_open_at_once) as file:
@@ -120,6 +121,8 @@ def _read_length(header: bytes, left_bytes: int) -> tuple[int, str]:
     room = left_bytes - HEADER.size - FOOTER_BYTES
     if length > room:
         return 0, f"declares {length} bytes where {max(room, 0)} are left in the file"
+    if length > MAX_IMAGE_BYTES:
+        return 0, f"declares {length} bytes, more than an image of the set can have"
     return length, ""
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from resnet_fixtures.data.location import find_split
+from resnet_fixtures.data.records import MAX_IMAGE_BYTES
 from resnet_fixtures.data.split import SplitKind
 from resnet_fixtures.errors import DataError, InputError
 
@@ -143,6 +144,18 @@ def test_a_jpeg_that_is_no_file_is_named(tmp_path: Path, spoil: Callable[[Path],
     (tmp_path / "ILSVRC2012_val_00000001.JPEG").touch()
     spoil(tmp_path / "ILSVRC2012_val_00000002.JPEG")
     with pytest.raises(DataError, match=f"ILSVRC2012_val_00000002.JPEG {reason}"):
+        find_split(tmp_path)
+
+
+def test_a_jpeg_that_no_image_can_fill_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "ILSVRC2012_val_00000001.JPEG"
+    path.touch()
+    os.truncate(path, MAX_IMAGE_BYTES)
+    assert find_split(tmp_path).images == 1
+    os.truncate(path, MAX_IMAGE_BYTES + 1)
+    with pytest.raises(
+        DataError, match=rf"JPEG has {MAX_IMAGE_BYTES + 1} bytes, more than an image of the set can have"
+    ):
         find_split(tmp_path)
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from resnet_fixtures.data.records import (
     HEADER,
+    MAX_IMAGE_BYTES,
     compute_crc32c,
     index_records,
     make_example,
@@ -80,6 +81,20 @@ def test_a_huge_declared_length_is_refused_without_reading_it(path: Path) -> Non
     with pytest.raises(DataError, match=rf"record 4: declares {2**60} bytes where 3 are left"):
         index_records(path)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000  # kB
+
+
+@pytest.mark.parametrize(("length", "is_refused"), [(MAX_IMAGE_BYTES, False), (MAX_IMAGE_BYTES + 1, True)])
+def test_a_record_that_no_image_can_fill_is_refused_though_its_file_is_as_long(
+    length: int, is_refused: bool, path: Path
+) -> None:
+    with path.open("ab") as file:
+        file.write(declare_length(length))
+        file.truncate(file.tell() + length + 4)  # a hole, which takes no disk
+    if is_refused:
+        with pytest.raises(DataError, match=rf"record 4: declares {length} bytes, more than an image of the set can"):
+            index_records(path)
+    else:
+        assert index_records(path).count == 4
 
 
 @pytest.mark.parametrize("bit", [0, 1, 12, 63, 64, 95])
