@@ -82,10 +82,22 @@ def _read_promise(location: Path, shards: Sequence[Path]) -> int:
             f"(-of-{', -of-'.join(endings)}): keep one set."
         )
     promised = int(endings[0])
-    for shard in shards:
-        if int(shard.name.split("-")[-3]) > promised:
-            raise InputError(f"{shard} is numbered beyond its set of {promised} files: rename it, or move it away.")
+    _check_numbers(shards, promised)
     return promised
+
+
+def _check_numbers(shards: Sequence[Path], promised: int) -> None:
+    """Refuse two files of one number, and one beyond the set, whose files count from 0 or from 1."""
+    numbered: dict[int, Path] = {}
+    for shard in shards:
+        number = int(shard.name.split("-")[-3])
+        if number in numbered:
+            raise InputError(f"{numbered[number]} and {shard} have one number in their set: move one of them away.")
+        numbered[number] = shard
+    last = max(numbered)
+    if last > promised - (0 in numbered):
+        beyond = f"beyond its set of {promised} files{' that count from 0' if 0 in numbered else ''}"
+        raise InputError(f"{numbered[last]} is numbered {beyond}: rename it, or move it away.")
 
 
 def _label_jpegs(location: Path, split: str, jpegs: Sequence[Path]) -> Split:

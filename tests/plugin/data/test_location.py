@@ -61,9 +61,26 @@ def test_files_of_two_sets_are_not_mixed(folder: Path, write_jpegs: RecordsWrite
         find_split(folder)
 
 
-def test_a_file_beyond_its_set_is_refused(folder: Path) -> None:
-    shutil.copy(folder / "validation-00000-of-00002", folder / "validation-00009-of-00002")
-    with pytest.raises(InputError, match=r"validation-00009-of-00002 is numbered beyond its set of 2 files: rename it"):
+@pytest.mark.parametrize("number", ["00002", "00009"])
+def test_a_file_beyond_its_set_is_refused(number: str, folder: Path) -> None:
+    shutil.copy(folder / "validation-00000-of-00002", folder / f"validation-{number}-of-00002")
+    beyond = f"validation-{number}-of-00002 is numbered beyond its set of 2 files that count from 0: rename it"
+    with pytest.raises(InputError, match=beyond):
+        find_split(folder)
+
+
+def test_files_may_count_from_1(folder: Path) -> None:
+    (folder / "validation-00000-of-00002").rename(folder / "validation-00002-of-00002")
+    assert find_split(folder).is_complete
+    shutil.copy(folder / "validation-00001-of-00002", folder / "validation-00003-of-00002")
+    with pytest.raises(InputError, match=r"validation-00003-of-00002 is numbered beyond its set of 2 files: rename it"):
+        find_split(folder)
+
+
+def test_two_files_of_one_number_are_refused(folder: Path) -> None:
+    shutil.copy(folder / "validation-00000-of-00002", folder / "validation-0-of-00002")
+    both = "validation-0-of-00002 and .*validation-00000-of-00002 have one number in their set: move one"
+    with pytest.raises(InputError, match=both):
         find_split(folder)
 
 
