@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from resnet_fixtures.atomic_file import write_atomically
 from resnet_fixtures.errors import InputError
+from resnet_fixtures.paths import exists, is_folder
 from resnet_fixtures.versions import library_versions
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ T = TypeVar("T")
 GRAPH_SOURCES = ("graph", "data")  # the rooms whose code makes a graph
 TRAINING_SOURCES = (*GRAPH_SOURCES, "training")  # and those whose code trains a model
 INFERENCE_SOURCES = (*GRAPH_SOURCES, "inference")  # and those whose code runs one
+DAMAGE = (InputError, OSError, ValueError)  # what is raised by who loads a damaged file
 # What may build otherwise in another version.
 BUILDERS = ("tensorflow", "keras", "numpy", "neural-compressor-tf", "scikit-learn")
 
@@ -60,35 +63,44 @@ def cached_path(
     at all. `name` is a file name; the key's digest goes before its suffix.
     """
     path = folder / f"{Path(name).stem}-{digest_key(key, sources)[:16]}{Path(name).suffix}"
-    if not path.exists():
-        with _locked(path.with_suffix(".lock")):
-            if not path.exists():
+    if not exists(path):
+        with _locked(path):
+            if not exists(path):
                 build(path)
     return path
 
 
 def load_cached(find: Callable[[], Path], load: Callable[[Path], T], announce: Callable[[str], object] = str) -> T:
-    """Load the cache file that `find` returns, or builds; a damaged one is built again, which `announce` is told.
+    """Load the cache file or folder that `find` returns, or builds; a damaged one is built again.
 
-    Damaged is what `load` raises an InputError or a ValueError for.
+    Damaged is what `load` raises one of DAMAGE for; `announce` is told. One that may not be removed is an InputError.
     """
     path = find()
     try:
         return load(path)
-    except (InputError, ValueError):
+    except DAMAGE:
         announce(f"{path} is damaged, and is built again")
-        with contextlib.suppress(OSError):  # of a cache that may not be written; the error comes again then
-            path.unlink()
+        _remove_damaged(path, load)
         return load(find())
 
 
+def _remove_damaged(path: Path, load: Callable[[Path], object]) -> None:
+    """Remove a file or folder, unless another run has built it again meanwhile."""
+    with _locked(path):
+        try:
+            load(path)
+        except DAMAGE:
+            with _folder_errors(path.parent):
+                shutil.rmtree(path) if is_folder(path) else path.unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
-def _locked(lock_file: Path) -> Iterator[None]:
+def _locked(path: Path) -> Iterator[None]:
     from filelock import FileLock
 
-    lock = FileLock(lock_file)
-    make_folder(lock_file.parent)
-    with _folder_errors(lock_file.parent):
+    lock = FileLock(path.with_suffix(".lock"))
+    make_folder(path.parent)
+    with _folder_errors(path.parent):
         lock.acquire()
     try:
         yield

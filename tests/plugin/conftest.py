@@ -67,6 +67,17 @@ class SplitWriter(Protocol):
     def __call__(self, labels: Sequence[int]) -> Path: ...
 
 
+@pytest.fixture
+def locked(tmp_path: Path) -> Iterator[Path]:
+    """Make a folder that its reader may not list, and let that count for a test that runs as root, too."""
+    folder, user = tmp_path / "locked", os.geteuid()
+    folder.mkdir(mode=0o000)
+    os.seteuid(user or 65534)
+    yield folder
+    os.seteuid(user)
+    folder.chmod(0o700)
+
+
 @pytest.fixture(scope="session")
 def cache_home() -> Path:
     """The user's own cache, which pytester would hide behind a new HOME."""

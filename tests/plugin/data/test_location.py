@@ -13,20 +13,9 @@ from resnet_fixtures.data.split import SplitKind
 from resnet_fixtures.errors import DataError, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from tests.plugin.data.conftest import RecordsWriter
-
-
-@pytest.fixture
-def locked(tmp_path: Path) -> Iterator[Path]:
-    """Make a folder that its reader may not list, and let that count for a test that runs as root, too."""
-    folder, user = tmp_path / "locked", os.geteuid()
-    folder.mkdir(mode=0o000)
-    os.seteuid(user or 65534)
-    yield folder
-    os.seteuid(user)
-    folder.chmod(0o700)
 
 
 def test_records_are_found_in_order_and_counted(folder: Path) -> None:

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from resnet_fixtures.errors import InputError
 from resnet_fixtures.graph import cache
-from resnet_fixtures.graph.cache import cache_folder, cached_file, cached_path, digest_key
+from resnet_fixtures.graph.cache import cache_folder, cached_file, cached_path, digest_key, load_cached
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 KEY = {"width": 4, "seed": 0}
 
@@ -83,6 +88,68 @@ def test_a_folder_that_cannot_be_used(tmp_path: Path, parents: str) -> None:
         InputError, match=r"the cache folder .*file.* cannot be used \(.+\): make room, or name another"
     ):
         cached_file(tmp_path / "file" / parents, "graph.pb", KEY, lambda: b"")
+
+
+def test_a_folder_that_may_not_be_searched(locked: Path) -> None:
+    with pytest.raises(InputError, match=r"the cache folder .*locked cannot be used \(Permission denied\): make room"):
+        cached_file(locked, "graph.pb", KEY, lambda: b"")
+
+
+def test_a_folder_of_too_long_a_name(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"the cache folder .*xxx cannot be used \(File name too long\): make room"):
+        cached_file(tmp_path / ("x" * 300), "graph.pb", KEY, lambda: b"")
+
+
+def spoil(path: Path) -> None:
+    path.write_bytes(b"spoilt")
+
+
+def replace_by_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+    (path / "file").touch()
+
+
+def read_whole(path: Path) -> bytes:
+    content = path.read_bytes()
+    if content != b"whole":
+        raise ValueError("it is spoilt")
+    return content
+
+
+@pytest.mark.parametrize("damage", [spoil, replace_by_folder])
+def test_what_is_damaged_is_built_again(damage: Callable[[Path], None], tmp_path: Path) -> None:
+    said = list[str]()
+
+    def find() -> Path:
+        return cached_file(tmp_path, "graph.pb", KEY, lambda: b"whole")
+
+    damage(find())
+    assert load_cached(find, read_whole, said.append) == b"whole"
+    assert said == [f"{find()} is damaged, and is built again"]
+
+
+def test_what_another_run_has_built_again_meanwhile_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "graph.pb"
+    path.write_bytes(b"spoilt")
+
+    def find() -> Path:
+        assert path.exists(), "removed"
+        return path
+
+    assert load_cached(find, read_whole, lambda _: path.write_bytes(b"whole")) == b"whole"
+
+
+def test_a_damaged_file_that_cannot_be_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, missing_ok: bool) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    spoil(tmp_path / "graph.pb")
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(
+        InputError, match=r"the cache folder .* cannot be used \(Permission denied\): make room, or nam"
+    ):
+        load_cached(lambda: tmp_path / "graph.pb", read_whole)
 
 
 BUILDER = """
