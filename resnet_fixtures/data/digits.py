@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from resnet_fixtures.data.location import find_split
 from resnet_fixtures.data.preprocess import Preprocessing
 from resnet_fixtures.data.records import make_example, write_records
 from resnet_fixtures.errors import InputError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 DIGITS_CLASSES = 11  # ten digits, labels 1..10, behind a background class as in the seed's graphs
 VALIDATION_SHARE = 0.2
 SPLIT_SEED = 2
+SPLIT_IMAGES = {"train": 1437, "validation": 360}
 SHARDS = 2
 BRIGHTEST = 16  # of the 8x8 originals
 JPEG_QUALITY = 95
@@ -43,6 +45,15 @@ def write_digits(folder: Path, image_size: int = 64) -> None:
         shutil.rmtree(staging, ignore_errors=True)
 
 
+def check_digits(folder: Path) -> Path:
+    """Return a folder of `write_digits` if it is whole, as far as files and records tell; else an InputError."""
+    for name, images in SPLIT_IMAGES.items():
+        split = find_split(folder, name)
+        if not split.is_complete or split.images != images:
+            raise InputError(f"{split.describe()}, not the digits' {images}: write them to a new folder.")
+    return folder
+
+
 def _publish(staging: Path, folder: Path) -> None:
     try:
         staging.replace(folder)
@@ -57,7 +68,7 @@ def _write_splits(folder: Path, image_size: int) -> None:
     greys, digits = load_digits(return_X_y=True)
     pixels = _enlarge(greys.reshape(-1, 8, 8, 1) * (255 / BRIGHTEST), image_size)
     chosen = train_test_split(range(len(digits)), test_size=VALIDATION_SHARE, stratify=digits, random_state=SPLIT_SEED)
-    for split, numbers in zip(("train", "validation"), chosen, strict=True):
+    for split, numbers in zip(SPLIT_IMAGES, chosen, strict=True):
         for shard in range(SHARDS):
             path = folder / f"{split}-{shard:05}-of-{SHARDS:05}"
             write_records(path, _make_examples(pixels, digits, numbers[shard::SHARDS]))

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resnet_fixtures.data.digits import write_digits
+from resnet_fixtures.data.digits import check_digits, write_digits
 from resnet_fixtures.data.imagenet import find_split
 from resnet_fixtures.graph.cache import TRAINING_SOURCES, cache_folder, cached_file, cached_path, load_cached
 from resnet_fixtures.graph.embedded import convert
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 class EmbeddedDigits:
     """Hands out the digits' folder and graphs.
 
-    `announce` is told before anything is built, or built again because its file in the cache is damaged; the training
+    `announce` is told before anything is built, or built again because it is damaged in the cache; the training
     is a process of its own, on the plan's CPUs and with `environ`.
     """
 
@@ -48,9 +48,13 @@ class EmbeddedDigits:
         self._announce = announce
 
     def folder(self) -> Path:
-        """Return the folder with the digits' train and validation splits."""
+        """Return the folder with the digits' train and validation splits, both whole."""
         size = DIGITS_ARCHITECTURE.image_size
-        return cached_path(cache_folder(), "digits", {"image_size": size}, lambda path: write_digits(path, size))
+
+        def find() -> Path:
+            return cached_path(cache_folder(), "digits", {"image_size": size}, lambda path: write_digits(path, size))
+
+        return load_cached(find, check_digits, self._announce)
 
     def graph(self, precision: Precision) -> FrozenGraph:
         """Return the trained model's frozen graph in `precision`, ready to run."""

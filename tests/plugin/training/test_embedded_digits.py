@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,7 +22,6 @@ from resnet_fixtures.training.events import Begun, Ended, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from resnet_fixtures.training.launch import Launch
     from resnet_fixtures.training.order import Order
@@ -96,6 +97,23 @@ def test_damaged_files_are_built_again(orders: list[Order]) -> None:
         "converting the digits model to fp32, once …",
     ]
     assert len(orders) == 2
+
+
+def cut_half(file: Path) -> None:
+    os.truncate(file, file.stat().st_size // 2)
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, cut_half], ids=["missing", "cut off"])
+@pytest.mark.parametrize("name", ["train-00000-of-00002", "validation-00001-of-00002"])
+def test_a_damaged_folder_is_written_again(damage: Callable[[Path], None], name: str, orders: list[Order]) -> None:
+    said: list[str] = []
+    digits = make_digits(said.append)
+    folder = digits.folder()
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+    damage(folder / name)
+    assert digits.folder() == folder
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+    assert said == [f"{folder} is damaged, and is built again"]
 
 
 def test_folder_has_both_splits(orders: list[Order]) -> None:
