@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from resnet_fixtures.accuracy.evaluate import score_batch
 from resnet_fixtures.accuracy.predictions import join_predictions
 from resnet_fixtures.data.imagenet import read_batches
 from resnet_fixtures.data.preprocess import ChannelOrder, Resizing, Scaling
+from resnet_fixtures.errors import InputError
 from resnet_fixtures.stats.proportion import wilson_interval
 
 if TYPE_CHECKING:
@@ -81,12 +83,13 @@ def shift_labels(sample: Predictions) -> Iterator[Explanation]:
 def prepare_otherwise(
     session: InferenceSession, split: Split, preprocessing: Preprocessing, plan: ThreadPlan, sample: Predictions
 ) -> Iterator[Explanation]:
-    """Score the sample's images again under each other preprocessing."""
+    """Score the sample's images again under each other preprocessing that the graph has an answer to."""
     for change, other in vary(preprocessing):
         classes = session.graph.classes
         batches = read_batches(split, other, SAMPLE_BATCH, classes, plan.data_intra, take=sample.images)
-        again = join_predictions([score_batch(batch, session.checked_predict(batch.images)) for batch in batches])
-        yield Explanation(change, IMAGES_CURE, again.correct1, sample.correct1, sample.images)
+        with suppress(InputError):  # values that a graph was not made for may be more than it can multiply
+            again = join_predictions([score_batch(batch, session.checked_predict(batch.images)) for batch in batches])
+            yield Explanation(change, IMAGES_CURE, again.correct1, sample.correct1, sample.images)
 
 
 def vary(preprocessing: Preprocessing) -> Iterator[tuple[str, Preprocessing]]:

@@ -133,6 +133,13 @@ def test_nothing_is_named_when_two_mistakes_come_together(make_memory: MemoryMak
     assert explain(make_memory([(both, 0), *others])) is None
 
 
+def test_suspect_that_the_graph_has_no_answer_to_explains_nothing(make_graph: GraphMaker, explain: Explainer) -> None:
+    """The sum of an image's bytes is beyond float32 under these weights; that of one minus the means is not."""
+    weights = np.full((SEED.image_size**2 * 3, CLASSES), 1e34, np.float32)
+    weights[:, 1:] = 0
+    assert explain(make_graph(weights, np.zeros(CLASSES, np.float32))) is None
+
+
 def test_graph_that_scores_as_expected_is_not_suspected(make_memory: MemoryMaker, explain: Explainer) -> None:
     assert explain(make_memory([(SEED, 0)])) is None
 
