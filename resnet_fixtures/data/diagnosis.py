@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from resnet_fixtures.data.preprocess import decode_and_preprocess, is_acceptable_size
@@ -11,6 +12,8 @@ from resnet_fixtures.errors import DataError
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    import tensorflow as tf
 
     from resnet_fixtures.data.split import Split
 
@@ -24,6 +27,11 @@ def explain_failure(split: Split, image: int, reason: str) -> DataError:
         if fault:
             return DataError(f"{place}: {fault}; copy or convert that file again.")
     return DataError(f"{split.describe()}: reading failed after {image} images ({reason}); try again.")
+
+
+def word_error(error: tf.errors.OpError | UnicodeDecodeError) -> str:
+    """Give TensorFlow's message, which Python cannot decode where it quotes a record or a path that is not UTF-8."""
+    return error.object.decode(errors="backslashreplace") if isinstance(error, UnicodeDecodeError) else error.message
 
 
 def diagnose_jpeg(jpeg: bytes) -> str | None:
@@ -50,7 +58,7 @@ def diagnose_record(record: bytes) -> str | None:
     types = {"image/encoded": tf.string, "image/class/label": tf.int64, "image/filename": tf.string}
     try:
         features = tf.io.parse_single_example(record, {name: tf.io.VarLenFeature(types[name]) for name in types})
-    except (tf.errors.InvalidArgumentError, UnicodeDecodeError):  # the latter of a message that quotes the record
+    except (tf.errors.InvalidArgumentError, UnicodeDecodeError):
         return f"the record is no tf.train.Example, or the type of {', '.join(types)} is not string, int64, string"
     counts = {name: int(features[name].values.shape[0]) for name in types}
     for name, count in counts.items():
@@ -85,9 +93,9 @@ def _walk_file(path: Path, first: int) -> Iterator[tuple[str, str | None]]:
 
     number = first
     try:
-        for number, record in enumerate(tf.data.TFRecordDataset(str(path)).skip(first), start=first + 1):
+        for number, record in enumerate(tf.data.TFRecordDataset(os.fsencode(path)).skip(first), start=first + 1):
             yield f"{path}, record {number}", diagnose_record(record.numpy())
     except tf.errors.DataLossError:
         yield f"{path}, record {number + 1}", "the record does not match its checksum or is cut off"
-    except tf.errors.OpError as error:
-        yield f"{path}, record {number + 1}", f"the file cannot be read ({error.message})"
+    except (tf.errors.OpError, UnicodeDecodeError) as error:
+        yield f"{path}, record {number + 1}", f"the file cannot be read ({word_error(error)})"

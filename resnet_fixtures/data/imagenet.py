@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from resnet_fixtures.data.diagnosis import explain_failure
+from resnet_fixtures.data.diagnosis import explain_failure, word_error
 from resnet_fixtures.data.labels import find_invalid, to_indices, valid_labels
 from resnet_fixtures.data.location import find_split
 from resnet_fixtures.data.pipeline import build_pipeline
@@ -76,8 +76,8 @@ def read_batches(
         for images, labels, names in pipeline.as_numpy_iterator():
             yield LabelledBatch(images, index_labels(labels, classes, name_place), _name(split, done, names))
             done += len(labels)
-    except (tf.errors.OpError, UnicodeDecodeError) as error:  # the latter of a message that quotes a record's bytes
-        raise explain_failure(split, done, str(error)) from error
+    except (tf.errors.OpError, UnicodeDecodeError) as error:
+        raise explain_failure(split, done, word_error(error)) from error
     if done != end:
         raise DataError(
             f"{split.describe()}: {done} images came where {end} were counted; leave the files alone during a run."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from resnet_fixtures.data.preprocess import decode_and_preprocess
@@ -9,6 +10,7 @@ from resnet_fixtures.data.split import SplitKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
     from typing import TypeAlias
 
     import tensorflow as tf
@@ -69,11 +71,11 @@ def _read_jpegs(split: Split, preprocessing: Preprocessing, chosen: range, data_
     return map_in_order(images, decode, data_threads)
 
 
-def make_strings(values: Iterable[object]) -> tf.Tensor:
-    """Give the texts of paths or names, a string tensor [n]."""
+def make_strings(values: Iterable[str | Path]) -> tf.Tensor:
+    """Give paths or names as the file system has them, a string tensor [n]: its bytes need not be UTF-8."""
     import tensorflow as tf
 
-    return tf.constant([str(value) for value in values], tf.string)
+    return tf.constant([os.fsencode(value) for value in values], tf.string)
 
 
 def map_in_order(dataset: tf.data.Dataset, decode: Callable[..., Decoded], data_threads: int) -> tf.data.Dataset:

@@ -57,7 +57,7 @@ def write_records(path: Path, examples: Iterable[tf.train.Example]) -> None:
 
     staging = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
-        with tf.io.TFRecordWriter(str(staging)) as writer:
+        with tf.io.TFRecordWriter(os.fsencode(staging)) as writer:
             for example in examples:
                 writer.write(example.SerializeToString(deterministic=True))
         staging.replace(path)

@@ -113,5 +113,6 @@ def open_seed_log(
     InputError.
     """
     stem = f"benchmark_resnet50v1_5_{mode}_{precision}_{now:%Y%m%d_%H%M%S}"
-    # Line by line, so that a crash keeps what was written.
-    return SeedLog(reserve_file(output_dir, stem, ".log").open("w", encoding="utf-8", buffering=1), echo)
+    path = reserve_file(output_dir, stem, ".log")
+    # Line by line, so that a crash keeps what was written; its own path need not be UTF-8.
+    return SeedLog(path.open("w", encoding="utf-8", errors="backslashreplace", buffering=1), echo)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
+from resnet_fixtures.data.diagnosis import word_error
 from resnet_fixtures.data.imagenet import index_labels
 from resnet_fixtures.data.pipeline import PREFETCHED_BATCHES, make_options, map_in_order, parse_example
 from resnet_fixtures.errors import DataError, InputError
@@ -73,9 +74,9 @@ class TrainingInput:
                 name_place = partial(_name_place, order, numbers)
                 yield images, tf.constant(index_labels(labels.numpy(), self.recipe.architecture.classes, name_place))
                 step += 1
-        except tf.errors.OpError as error:
+        except (tf.errors.OpError, UnicodeDecodeError) as error:
             batch = range(step * self.recipe.batch_size, (step + 1) * self.recipe.batch_size)
-            raise explain_fault(order, batch, error.message) from error
+            raise explain_fault(order, batch, word_error(error)) from error
         if step < steps:
             raise DataError(
                 f"{split.describe()}: the images ended after {step} of {steps} steps; "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from resnet_fixtures.data.diagnosis import diagnose_record, explain_failure
+from resnet_fixtures.data.diagnosis import diagnose_record, explain_failure, word_error
 from resnet_fixtures.data.pipeline import make_strings
 from resnet_fixtures.errors import DataError
 from resnet_fixtures.training.shard_order import draw
@@ -54,8 +54,8 @@ def explain_fault(order: ShardOrder, positions: range, reason: str) -> DataError
             fault = diagnose_record(record.numpy())
             if fault:
                 return DataError(f"{order.name_place(int(number))}: {fault}; copy or convert that file again.")
-    except tf.errors.OpError as error:
-        return _explain_unreadable(order, error.message)
+    except (tf.errors.OpError, UnicodeDecodeError) as error:
+        return _explain_unreadable(order, word_error(error))
     return DataError(f"{order.split.describe()}: reading failed ({reason}); try again.")
 
 
@@ -67,7 +67,7 @@ def _explain_unreadable(order: ShardOrder, reason: str) -> DataError:
         try:
             for _ in tf.data.TFRecordDataset(make_strings(alone.files)):
                 pass
-        except tf.errors.OpError:
+        except (tf.errors.OpError, UnicodeDecodeError):
             return explain_failure(alone, 0, reason)
     return DataError(f"{order.split.describe()}: reading failed ({reason}); try again.")
 

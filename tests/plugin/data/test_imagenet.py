@@ -236,6 +236,35 @@ def test_a_jpeg_file_that_vanishes_is_named(jpeg_folder: Path) -> None:
         list(read_batches(split, SMALL, 2, 1001, 2))
 
 
+@pytest.fixture
+def odd_folder(tmp_path: Path) -> Path:
+    """A folder whose name is not UTF-8."""
+    folder = tmp_path / os.fsdecode(b"d\xff")
+    folder.mkdir()
+    return folder
+
+
+def test_a_path_that_is_not_utf_8_is_read(odd_folder: Path, jpegs: tuple[bytes, ...]) -> None:
+    (odd_folder / "ILSVRC2012_val_00000001.JPEG").write_bytes(jpegs[0])
+    assert list_labels(read(odd_folder)) == [66]
+    write_records(odd_folder / "validation-00000-of-00001", [make_example(jpegs[0], 7, "7.JPEG", (1, 1, 3))])
+    assert list_labels(read(odd_folder)) == [7]
+
+
+def test_a_fault_in_a_path_that_is_not_utf_8_is_named(odd_folder: Path, jpegs: tuple[bytes, ...]) -> None:
+    file = odd_folder / "validation-00000-of-00001"
+    write_records(file, [make_example(jpeg, 7, "7.JPEG", (1, 1, 3)) for jpeg in jpegs])
+    split = find_split(odd_folder)
+    flip_payload_bit(file)
+    with pytest.raises(DataError, match=r"validation-00000-of-00001, record 7: the record does not match its checksum"):
+        read(odd_folder)
+    file.unlink()
+    with pytest.raises(
+        DataError, match=r"validation-00000-of-00001, record 1: the file cannot be read \(.*No such file"
+    ):
+        list(read_batches(split, SMALL, 2, 1001, 2))
+
+
 def list_threads() -> set[str]:
     return {thread.name for thread in Path("/proc/self/task").iterdir()}
 

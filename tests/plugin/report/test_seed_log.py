@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -147,6 +148,12 @@ def test_output_dir_that_cannot_be_written_is_the_user_s_error(tmp_path: Path, f
     message = rf"^--output-dir .*/{folder} cannot be written \(.+\): pass a folder that you may write to\.$"
     with pytest.raises(InputError, match=message):
         open_seed_log(tmp_path / folder, Precision.INT8, NOW)
+
+
+def test_path_that_is_not_utf_8_is_logged_escaped(tmp_path: Path) -> None:
+    with open_seed_log(tmp_path / os.fsdecode(b"o\xff"), Precision.FP32, NOW) as log:
+        log.locate()
+    assert log.path.read_text() == location(tmp_path / r"o\udcff" / log.path.name)
 
 
 def test_training_log_has_the_launcher_s_lines(tmp_path: Path) -> None:

@@ -263,6 +263,25 @@ def test_a_file_that_vanishes_during_a_run_is_named(tmp_path: Path) -> None:
         read(split)
 
 
+def test_a_fault_in_a_path_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"d\xff")
+    folder.mkdir()
+    split = write_train_split(folder, COUNTS)
+    assert len(read(split)) == 5
+    split.files[3].unlink()
+    with pytest.raises(DataError, match=r"train-00003-of-00004, record 1: the file cannot be read \(.*No such file"):
+        read(split)
+
+
+def test_a_record_of_other_bytes_is_named(tmp_path: Path) -> None:
+    split = write_train_split(tmp_path, (2, 2))
+    with tf.io.TFRecordWriter(str(split.files[1])) as writer:
+        for _ in range(2):
+            writer.write(b"\xff\xfe garbage")  # which TensorFlow quotes in a message that is no text
+    with pytest.raises(DataError, match=r"train-00001-of-00002, record [12]: the record is no tf.train.Example"):
+        read(split, make_recipe(batch_size=2))
+
+
 def test_images_that_vanish_during_a_run_are_missed(tmp_path: Path) -> None:
     split = write_train_split(tmp_path, COUNTS)
     write_train_split(tmp_path, (7, 5, 1, 4))
