@@ -77,7 +77,7 @@ def read_batches(
             yield LabelledBatch(images, index_labels(labels, classes, name_place), _name(split, done, names))
             done += len(labels)
     except (tf.errors.OpError, UnicodeDecodeError) as error:
-        raise explain_failure(split, done, word_error(error)) from error
+        raise explain_failure(split, done, word_error(error), preprocessing) from error
     if done != end:
         raise DataError(
             f"{split.describe()}: {done} images came where {end} were counted; leave the files alone during a run."

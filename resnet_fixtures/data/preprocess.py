@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import tensorflow as tf
 
-MAX_PIXELS = 100_000_000
+MAX_PIXELS = 100_000_000  # of an image, as it is decoded and as it is resized before the crop
 MAX_ASPECT_RATIO = 100
 STANDARD_DEVIATIONS = (58.395, 57.12, 57.375)  # torchvision's 0.229, 0.224, 0.225 of 255
 
@@ -81,12 +81,13 @@ SEED_PREPROCESSING = Preprocessing()
 def decode_and_preprocess(jpeg: tf.Tensor, preprocessing: Preprocessing = SEED_PREPROCESSING) -> tf.Tensor:
     """Decode one JPEG (a scalar string) to float32 [image_size, image_size, 3].
 
-    Bytes that are no JPEG, a corrupt one, or one that declares more than MAX_PIXELS or a side more than
-    MAX_ASPECT_RATIO times the other end in tf.errors.InvalidArgumentError, before any memory is taken for pixels.
+    Bytes that are no JPEG, a corrupt one, or one that declares more than MAX_PIXELS, would be resized to more, or has a
+    side more than MAX_ASPECT_RATIO times the other end in tf.errors.InvalidArgumentError, before any memory is taken
+    for pixels.
     """
     import tensorflow as tf
 
-    with tf.control_dependencies([_check_declared_size(jpeg)]):
+    with tf.control_dependencies([_check_declared_size(jpeg, preprocessing.resize_side)]):
         pixels = tf.io.decode_jpeg(jpeg, channels=3, fancy_upscaling=False, dct_method="INTEGER_FAST")
     image = _scale(_crop_centre(_resize(pixels, preprocessing), preprocessing.image_size), preprocessing)
     return tf.reverse(image, [-1]) if preprocessing.channel_order is ChannelOrder.BGR else image
@@ -97,11 +98,19 @@ def is_acceptable_size(height: int, width: int) -> bool:
     return (height * width <= MAX_PIXELS) & (height <= MAX_ASPECT_RATIO * width) & (width <= MAX_ASPECT_RATIO * height)
 
 
-def _check_declared_size(jpeg: tf.Tensor) -> tf.Operation:
+def is_acceptable_shape(height: int, width: int, resize_side: int) -> bool:
+    """Tell whether such an image may be resized to a short side of so many pixels; numbers or tensors, as above."""
+    square = resize_side**2
+    return (square * height <= MAX_PIXELS * width) & (square * width <= MAX_PIXELS * height)
+
+
+def _check_declared_size(jpeg: tf.Tensor, resize_side: int) -> tf.Operation:
     import tensorflow as tf
 
     shape = tf.io.extract_jpeg_shape(jpeg, output_type=tf.int64)
-    return tf.debugging.Assert(is_acceptable_size(shape[0], shape[1]), ["a JPEG declares too many pixels", shape])
+    height, width = shape[0], shape[1]
+    is_acceptable = is_acceptable_size(height, width) & is_acceptable_shape(height, width, resize_side)
+    return tf.debugging.Assert(is_acceptable, ["a JPEG declares too many pixels", shape])
 
 
 def _resize(pixels: tf.Tensor, preprocessing: Preprocessing) -> tf.Tensor:

@@ -6,6 +6,7 @@ import pytest
 
 from resnet_fixtures.data.diagnosis import diagnose_file, diagnose_jpeg, diagnose_record, explain_failure
 from resnet_fixtures.data.location import find_split
+from resnet_fixtures.data.preprocess import Preprocessing
 from resnet_fixtures.data.records import make_example
 from resnet_fixtures.errors import DataError
 
@@ -31,6 +32,13 @@ def test_a_jpeg_of_huge_declared_size_is_not_decoded(forge_size: SizeForger) -> 
         diagnose_jpeg(forge_size(65500, 65500))
         == "the JPEG declares 65500x65500 pixels, more than an image of the set can have"
     )
+
+
+def test_a_jpeg_that_is_too_narrow_for_large_images_says_so(make_jpeg: JpegMaker) -> None:
+    jpeg = make_jpeg(1, 100)
+    assert diagnose_jpeg(jpeg) is None
+    fault = "the JPEG's 100x1 pixels are too many when its short side has 2341"
+    assert diagnose_jpeg(jpeg, Preprocessing.for_image_size(2048)) == fault
 
 
 def test_a_good_record_has_no_fault(jpegs: tuple[bytes, ...]) -> None:

@@ -16,7 +16,7 @@ from resnet_fixtures.errors import DataError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tests.plugin.data.conftest import RecordsWriter, SizeForger
+    from tests.plugin.data.conftest import JpegMaker, RecordsWriter, SizeForger
 
 SMALL = Preprocessing.for_image_size(32)
 
@@ -135,6 +135,14 @@ def test_a_jpeg_of_huge_declared_size_is_named(
     write_jpegs("validation-00001-of-00002", [forge_size(65500, 65500)])
     with pytest.raises(DataError, match=r"-00001-of-00002, record 1: the JPEG declares 65500x65500 pixels, more than"):
         read(folder)
+
+
+def test_a_jpeg_that_is_too_narrow_for_large_images_is_named(
+    tmp_path: Path, make_jpeg: JpegMaker, write_jpegs: RecordsWriter
+) -> None:
+    write_jpegs("validation-00000-of-00001", [make_jpeg(1, 100)])
+    with pytest.raises(DataError, match=r"-00000-of-00001, record 1: the JPEG's 100x1 pixels are too many when its"):
+        list(read_batches(find_split(tmp_path), Preprocessing.for_image_size(2048), 1, 1001, 1))
 
 
 def flip_payload_bit(file: Path) -> None:

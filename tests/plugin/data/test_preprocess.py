@@ -13,6 +13,7 @@ from resnet_fixtures.data.preprocess import (
     Resizing,
     Scaling,
     decode_and_preprocess,
+    is_acceptable_shape,
     is_acceptable_size,
 )
 
@@ -173,6 +174,28 @@ def test_acceptable_sizes() -> None:
     assert not is_acceptable_size(MAX_PIXELS // 1000 + 1, 1000)
     assert not is_acceptable_size(101, 1)
     assert not is_acceptable_size(1, 101)
+
+
+def test_an_acceptable_shape_is_resized_to_no_more_pixels_than_may_be_decoded() -> None:
+    assert is_acceptable_shape(1, 100, resize_side=1000)
+    assert is_acceptable_shape(100, 1, resize_side=1000)
+    assert not is_acceptable_shape(1, 100, resize_side=1001)
+    assert not is_acceptable_shape(100, 1, resize_side=1001)
+    assert is_acceptable_shape(18, 1, Preprocessing.for_image_size(2048).resize_side)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 100), (100, 1)])
+def test_a_tiny_image_that_would_be_resized_to_a_huge_one_is_refused_before_memory_is_taken(
+    height: int, width: int, make_jpeg: JpegMaker
+) -> None:
+    import tensorflow as tf
+
+    jpeg = make_jpeg(height, width)
+    assert decode_and_preprocess(jpeg).shape == (224, 224, 3)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(tf.errors.InvalidArgumentError, match="declares too many pixels"):
+        decode_and_preprocess(jpeg, Preprocessing.for_image_size(2048))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000  # kB
 
 
 @pytest.mark.parametrize("kept_bytes", [0, 2, 100, 700])
