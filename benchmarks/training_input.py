@@ -91,7 +91,7 @@ def time_batches(batches: Iterable[Any]) -> float:
 def lengthen(split: Split, images: int) -> Split:
     """Repeat the files until they hold so many images."""
     times = -(-images // split.images)
-    names = ("files", "counts", "sizes_bytes", "promised_files")
+    names = ("files", "counts", "sizes_bytes", "checksums", "promised_files")
     return replace(split, **{name: getattr(split, name) * times for name in names})
 
 

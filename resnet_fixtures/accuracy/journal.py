@@ -53,7 +53,7 @@ def identify_run(
         "graph": graph.sha256,
         "precision": graph.precision,
         "classes": graph.classes,
-        "data": split.digest(),
+        "data": split.revision(),
         "preprocessing": asdict(preprocessing),
         "versions": library_versions(("tensorflow",)),
         "machine": machine,

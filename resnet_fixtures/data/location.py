@@ -12,6 +12,7 @@ from resnet_fixtures.data.split import Split, SplitKind
 from resnet_fixtures.errors import DataError, InputError
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Sequence
     from pathlib import Path
 
@@ -71,6 +72,7 @@ def _count_records(location: Path, split: str, shards: Sequence[Path]) -> Split:
         counts=tuple(index.count for index in indices),
         sizes_bytes=tuple(index.size_bytes for index in indices),
         promised_files=promised_files,
+        checksums=tuple(index.digest for index in indices),
     )
 
 
@@ -101,19 +103,21 @@ def _check_numbers(shards: Sequence[Path], promised: int) -> None:
 
 
 def _label_jpegs(location: Path, split: str, jpegs: Sequence[Path]) -> Split:
+    statuses = [_read_status(jpeg) for jpeg in jpegs]
     return Split(
         split,
         location,
         SplitKind.JPEGS,
         files=tuple(jpegs),
         counts=(1,) * len(jpegs),
-        sizes_bytes=tuple(map(_read_size, jpegs)),
+        sizes_bytes=tuple(status.st_size for status in statuses),
         promised_files=len(jpegs),
         labels=tuple(_label_jpeg(jpeg) for jpeg in jpegs),
+        written_ns=tuple(status.st_mtime_ns for status in statuses),
     )
 
 
-def _read_size(jpeg: Path) -> int:
+def _read_status(jpeg: Path) -> os.stat_result:
     try:
         status = jpeg.stat()
     except OSError as error:
@@ -123,7 +127,7 @@ def _read_size(jpeg: Path) -> int:
     if status.st_size > MAX_IMAGE_BYTES:
         size = f"{status.st_size} bytes, more than an image of the set can have"
         raise DataError(f"{jpeg} has {size}: copy it again, or remove it.")
-    return status.st_size
+    return status
 
 
 def _label_jpeg(jpeg: Path) -> int:

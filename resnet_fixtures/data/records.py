@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import struct
 import uuid
@@ -24,15 +25,16 @@ MAX_IMAGE_BYTES = 256 * 2**20  # of a record or a JPEG file, which is read as a 
 
 @dataclass(frozen=True)
 class RecordIndex:
-    """Count the records of one file."""
+    """Count the records of one file; `digest` is that of their payloads' checksums, as they are stored."""
 
     path: Path
     count: int
     size_bytes: int
+    digest: str
 
 
 def index_records(path: Path) -> RecordIndex:
-    """Count the records by their headers alone, without reading a payload.
+    """Count the records by their headers and checksums alone, without reading a payload.
 
     A record that is cut off, longer than the rest of its file or than MAX_IMAGE_BYTES, or whose length does not match
     its checksum is a DataError with its number, counted from 1. A file that cannot be read is an InputError.
@@ -40,10 +42,10 @@ def index_records(path: Path) -> RecordIndex:
     try:
         with open(path, "rb", buffering=0, opener=_open_at_once) as file:
             size_bytes = os.fstat(file.fileno()).st_size
-            count = sum(1 for _ in _walk_lengths(path, file.fileno(), size_bytes))
+            checksums = list(_walk_checksums(path, file.fileno(), size_bytes))
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}): check its kind and permissions.") from error
-    return RecordIndex(path, count, size_bytes)
+    return RecordIndex(path, len(checksums), size_bytes, hashlib.sha256(b"".join(checksums)).hexdigest())
 
 
 def _open_at_once(path: str, flags: int) -> int:
@@ -101,15 +103,19 @@ def _make_feature(value: bytes | int) -> tf.train.Feature:
     return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
 
 
-def _walk_lengths(path: Path, descriptor: int, size_bytes: int) -> Iterator[int]:
+def _walk_checksums(path: Path, descriptor: int, size_bytes: int) -> Iterator[bytes]:
+    """Give the stored checksum of each payload, which is read together with the header behind it."""
     offset = number = 0
+    header = os.pread(descriptor, HEADER.size, offset) if size_bytes else b""  # a pipe cannot be read so
     while offset < size_bytes:
         number += 1
-        length, fault = _read_length(os.pread(descriptor, HEADER.size, offset), size_bytes - offset)
+        length, fault = _read_length(header, size_bytes - offset)
         if fault:
             raise DataError(f"{path}, record {number}: {fault}; copy or convert that file again.")
-        yield length
         offset += HEADER.size + length + FOOTER_BYTES
+        between = os.pread(descriptor, FOOTER_BYTES + HEADER.size, offset - FOOTER_BYTES)
+        yield between[:FOOTER_BYTES]
+        header = between[FOOTER_BYTES:]
 
 
 def _read_length(header: bytes, left_bytes: int) -> tuple[int, str]:

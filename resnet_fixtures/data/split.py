@@ -24,8 +24,9 @@ class SplitKind(str, Enum):
 class Split:
     """Hold the files of a split in reading order, with the number of images and of bytes in each.
 
-    `labels` are those of the JPEGs, 1..1000; TFRecords carry theirs. `promised_files` is the number of files that
-    the names of the TFRecords promise (`-of-00128`).
+    `labels` are those of the JPEGs, 1..1000, and `written_ns` the times of their last change; TFRecords carry their
+    labels and have `checksums`, a digest of the records' own in each file. `promised_files` is the number of files
+    that the names of the TFRecords promise (`-of-00128`).
     """
 
     name: str
@@ -36,6 +37,8 @@ class Split:
     sizes_bytes: tuple[int, ...]
     promised_files: int
     labels: tuple[int, ...] = ()
+    written_ns: tuple[int, ...] = ()
+    checksums: tuple[str, ...] = ()
 
     @property
     def images(self) -> int:
@@ -53,9 +56,16 @@ class Split:
         return f"{self.name} split of {self.location}: {self.images:,} images in {files} {self.kind.value}"
 
     def digest(self) -> str:
-        """Fingerprint the files' names and sizes, in order; a change that leaves a file its size goes unnoticed."""
+        """Fingerprint the files' names and sizes and the records' checksums, in order, wherever the set lies.
+
+        A change that leaves a JPEG file its size goes unnoticed, see `revision`.
+        """
         parts = (f"{file.name}\0{size}\n" for file, size in zip(self.files, self.sizes_bytes, strict=True))
-        return hashlib.sha256("".join(parts).encode()).hexdigest()
+        return hashlib.sha256("".join((*parts, *self.checksums)).encode()).hexdigest()
+
+    def revision(self) -> str:
+        """Fingerprint the set as it lies here: a JPEG that is written again, too, makes another one."""
+        return hashlib.sha256(f"{self.digest()} {self.written_ns}".encode()).hexdigest()
 
     def locate(self, image: int) -> tuple[int, int]:
         """Give the index of the file that holds an image, and the image's index in that file; all count from 0."""

@@ -75,5 +75,5 @@ def _explain_unreadable(order: ShardOrder, reason: str) -> DataError:
 def _take_file(split: Split, file: int) -> Split:
     return replace(
         split, files=split.files[file : file + 1], counts=split.counts[file : file + 1],
-        sizes_bytes=split.sizes_bytes[file : file + 1],
+        sizes_bytes=split.sizes_bytes[file : file + 1], checksums=split.checksums[file : file + 1],
     )  # fmt: skip

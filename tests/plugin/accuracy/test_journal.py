@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -163,9 +164,11 @@ def test_identity_is_all_that_the_answers_depend_on(make_graph: GraphMaker, writ
         identify_run(other_graph, split, preprocessing, here),
         identify_run(graph, split, Preprocessing(16, 18, scaling=Scaling.UNIT), here),
         identify_run(graph, write_split([1] * 22, [b"jpeg"] * 22), preprocessing, here),
+        identify_run(graph, write_split([2] * 23), preprocessing, here),  # converted again: of the same sizes
+        identify_run(graph, replace(split, written_ns=(1,) * 23), preprocessing, here),
         identify_run(graph, split, preprocessing, there),
     ]
-    assert len({json.dumps(identity) for identity in identities}) == 5
+    assert len({json.dumps(identity) for identity in identities}) == 7
     assert identities[0] == identify_run(graph, split, preprocessing, here)
 
 

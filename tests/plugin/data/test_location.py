@@ -30,6 +30,28 @@ def test_records_are_found_in_order_and_counted(folder: Path) -> None:
     assert split.is_complete
 
 
+def test_records_of_other_labels_are_another_set_though_their_sizes_stay(
+    folder: Path, write_jpegs: RecordsWriter, jpegs: tuple[bytes, ...]
+) -> None:
+    before = find_split(folder)
+    write_jpegs("validation-00001-of-00002", jpegs[4:], first_label=6)
+    after = find_split(folder)
+    assert after.sizes_bytes == before.sizes_bytes
+    assert after.digest() != before.digest()
+    write_jpegs("validation-00001-of-00002", jpegs[4:], first_label=5)
+    assert find_split(folder).digest() == before.digest()
+
+
+def test_jpegs_know_when_they_were_written(tmp_path: Path) -> None:
+    path = tmp_path / "ILSVRC2012_val_00000001.JPEG"
+    path.write_bytes(b"jpeg")
+    before = find_split(tmp_path)
+    os.utime(path, ns=(0, 1))
+    after = find_split(tmp_path)
+    assert after.written_ns == (1,)
+    assert (after.digest(), after.revision() == before.revision()) == (before.digest(), False)
+
+
 def test_another_split_is_found_by_its_name(folder: Path, write_jpegs: RecordsWriter) -> None:
     write_jpegs("train-00000-of-00001", [b"jpeg"])
     write_jpegs("calibration-1-of-1", [b"jpeg", b"jpeg"])

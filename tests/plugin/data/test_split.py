@@ -15,6 +15,7 @@ SPLIT = Split(
     counts=(2, 1200),
     sizes_bytes=(100, 60_000),
     promised_files=2,
+    checksums=("a", "b"),
 )
 
 
@@ -51,9 +52,10 @@ def test_places_are_named_for_people() -> None:
         replace(SPLIT, sizes_bytes=(100, 60_001)),
         replace(SPLIT, files=SPLIT.files[::-1]),
         replace(SPLIT, files=SPLIT.files[:1], sizes_bytes=(100,)),
+        replace(SPLIT, checksums=("a", "c")),
     ],
 )
-def test_digest_depends_on_names_sizes_and_order(other: Split) -> None:
+def test_digest_depends_on_names_sizes_checksums_and_order(other: Split) -> None:
     assert other.digest() != SPLIT.digest()
 
 
@@ -61,3 +63,10 @@ def test_digest_does_not_depend_on_where_the_set_lies() -> None:
     moved = replace(SPLIT, location=Path("/mnt"), files=tuple(Path("/mnt") / file.name for file in SPLIT.files))
     assert moved.digest() == SPLIT.digest()
     assert len(SPLIT.digest()) == 64
+
+
+def test_revision_depends_on_when_a_jpeg_was_written_too() -> None:
+    jpegs = replace(SPLIT, kind=SplitKind.JPEGS, checksums=(), written_ns=(1, 2))
+    again = replace(jpegs, written_ns=(1, 3))
+    assert again.digest() == jpegs.digest()
+    assert len({split.revision() for split in (jpegs, again, replace(jpegs, sizes_bytes=(100, 7)))}) == 3
