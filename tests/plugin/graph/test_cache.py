@@ -169,10 +169,41 @@ print(cached_file(folder, "graph.pb", {"seed": 0}, build).read_bytes())
 """
 
 
-def test_two_runs_at_once_build_once(tmp_path: Path) -> None:
+REBUILDER = """
+import sys, time
+from pathlib import Path
+from resnet_fixtures.graph.cache import cached_path, load_cached
+
+folder = Path(sys.argv[1])
+
+def build(path):
+    with (folder / "builds.txt").open("a") as log:
+        log.write("built\\n")
+    time.sleep(0.5)
+    path.mkdir()
+    (path / "file").write_bytes(b"content")
+
+def find():
+    return cached_path(folder, "digits", {"seed": 0}, build)
+
+print(load_cached(find, lambda path: (path / "file").read_bytes()))
+"""
+
+
+def run_at_once(program: str, folder: Path) -> list[bytes]:
+    """Give what three processes say."""
     root = Path(cache.__file__).parents[2]
-    command = [sys.executable, "-c", BUILDER, str(tmp_path)]
+    command = [sys.executable, "-c", program, str(folder)]
     runs = [subprocess.Popen(command, stdout=subprocess.PIPE, cwd=root) for _ in range(3)]
-    outputs = [run.communicate(timeout=60)[0] for run in runs]
-    assert outputs == [b"b'content'\n"] * 3
+    return [run.communicate(timeout=60)[0] for run in runs]
+
+
+def test_two_runs_at_once_build_once(tmp_path: Path) -> None:
+    assert run_at_once(BUILDER, tmp_path) == [b"b'content'\n"] * 3
+    assert (tmp_path / "builds.txt").read_text() == "built\n"
+
+
+def test_two_runs_at_once_build_a_damaged_folder_again_once(tmp_path: Path) -> None:
+    cached_path(tmp_path, "digits", {"seed": 0}, lambda path: path.mkdir())
+    assert run_at_once(REBUILDER, tmp_path) == [b"b'content'\n"] * 3
     assert (tmp_path / "builds.txt").read_text() == "built\n"
