@@ -34,9 +34,11 @@ def cache_folder() -> Path:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a cache folder; InputError where that cannot be."""
+    """Make a cache folder; InputError where that cannot be, or where it may not be searched."""
     with _folder_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            (folder / "any").lstat()
 
 
 def cached_file(

@@ -6,6 +6,7 @@ import importlib
 import os
 import pkgutil
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -68,14 +69,16 @@ class SplitWriter(Protocol):
 
 
 @pytest.fixture
-def locked(tmp_path: Path) -> Iterator[Path]:
-    """Make a folder that its reader may not list, and let that count for a test that runs as root, too."""
-    folder, user = tmp_path / "locked", os.geteuid()
-    folder.mkdir(mode=0o000)
-    os.seteuid(user or 65534)
-    yield folder
-    os.seteuid(user)
-    folder.chmod(0o700)
+def locked() -> Iterator[Path]:
+    """Make a folder that nobody may list or search, and let that count for a test that runs as root, too."""
+    with tempfile.TemporaryDirectory() as parent:
+        folder, user = Path(parent) / "locked", os.geteuid()
+        Path(parent).chmod(0o755)
+        folder.mkdir(mode=0o000)
+        os.seteuid(user or 65534)
+        yield folder
+        os.seteuid(user)
+        folder.chmod(0o700)
 
 
 @pytest.fixture(scope="session")

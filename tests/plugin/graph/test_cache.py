@@ -10,7 +10,7 @@ import pytest
 
 from resnet_fixtures.errors import InputError
 from resnet_fixtures.graph import cache
-from resnet_fixtures.graph.cache import cache_folder, cached_file, cached_path, digest_key, load_cached
+from resnet_fixtures.graph.cache import cache_folder, cached_file, cached_path, digest_key, load_cached, make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,6 +93,8 @@ def test_a_folder_that_cannot_be_used(tmp_path: Path, parents: str) -> None:
 def test_a_folder_that_may_not_be_searched(locked: Path) -> None:
     with pytest.raises(InputError, match=r"the cache folder .*locked cannot be used \(Permission denied\): make room"):
         cached_file(locked, "graph.pb", KEY, lambda: b"")
+    with pytest.raises(InputError, match=r"the cache folder .*locked cannot be used \(Permission denied\): make room"):
+        make_folder(locked)
 
 
 def test_a_folder_of_too_long_a_name(tmp_path: Path) -> None:
