@@ -118,6 +118,12 @@ def test_too_few_right_fails_with_the_counts(
     result.stdout.fnmatch_lines(
         ["fp32 on 40 of 50,000 images: top-1 0.5000 (20 right, *) is below 0.7651 less 0.0005, *"]
     )
+    result.stdout.fnmatch_lines(
+        [
+            "*: fp32 is far below 0.7651: looking for the usual mistake …",
+            "* were tried on a sample, and none explains it: *",
+        ]
+    )
     assert "Traceback" not in result.stdout.str()
     assert "labels are taken" not in result.stdout.str()
 
