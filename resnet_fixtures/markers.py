@@ -118,24 +118,22 @@ def replay_clock(item: pytest.Item) -> ReplayClock:
 def select(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect what was not asked for, and skip with its reason what cannot run here."""
     suite = config.stash[SUITE]
+    ours = {item for item in items if is_ours(item)}
     for item in items:
-        _check_mode(item)
-        if any(uses(item, name) for name in MEASURING_FIXTURES):  # somebody else's mark may have the name too
-            tolerance_fact(item)
-        _check_precision(item)
-        _check_batch_size(item)
+        if item in ours:
+            _check_marks(item)
     unwanted = {
         item
         for item in items
         if parameter(item, "batch_size") is NoBatchSize.NONE
         or (suite.options.accuracy_only and not item.get_closest_marker("accuracy"))
-        or (item.get_closest_marker("training") and is_ours(item) and times_inference_alone(config))
+        or (item in ours and item.get_closest_marker("training") and times_inference_alone(config))
     }
     if unwanted:
         config.hook.pytest_deselected(items=[item for item in items if item in unwanted])
         items[:] = [item for item in items if item not in unwanted]
     for item in items:
-        reason = _why_not(config, suite, item) if is_ours(item) else None
+        reason = _why_not(config, suite, item) if item in ours else None
         if reason:
             item.add_marker(pytest.mark.skip(reason=reason))
     if is_distributed(config):
@@ -231,8 +229,17 @@ def _mode(item: pytest.Item) -> str | None:
     return marker.kwargs.get("mode") if marker else None
 
 
+def _check_marks(item: pytest.Item) -> None:
+    """Refuse what a test of the suite's has in its marks and must not have."""
+    _check_mode(item)
+    _check_precision(item)
+    _check_batch_size(item)
+    if any(uses(item, name) for name in MEASURING_FIXTURES):  # somebody else's mark may have the gate's name
+        tolerance_fact(item)
+
+
 def _check_mode(item: pytest.Item) -> None:
-    marker = item.get_closest_marker("perf") if is_ours(item) else None
+    marker = item.get_closest_marker("perf")
     if marker and (marker.args or set(marker.kwargs) - {"mode"} or _mode(item) not in (None, *MODES)):
         raise pytest.UsageError(f"{item.nodeid}: mark it perf(mode=…) with one of {', '.join(MODES)}, or perf alone.")
 

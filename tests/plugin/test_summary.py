@@ -54,7 +54,8 @@ def test_reasons_of_skipped_tests_are_told_once(
     pytester: pytest.Pytester, run_suite: SuiteRunner, distributed: tuple[str, ...]
 ) -> None:
     pytester.makepyfile(
-        "import pytest\n\n@pytest.mark.imagenet\n@pytest.mark.accuracy\ndef test_score(precision, scoring):\n    pass\n\n"
+        "import pytest\n\n@pytest.mark.imagenet\n@pytest.mark.accuracy\n"
+        "def test_score(precision, scoring):\n    pass\n\n"
         "@pytest.mark.skip(reason='not of the suite')\ndef test_other():\n    pass\n"
     )
     result = run_suite(*distributed)
