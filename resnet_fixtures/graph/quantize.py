@@ -27,6 +27,7 @@ from resnet_fixtures.graph.parse import read_graph_file
 from resnet_fixtures.graph.shapes import first_line
 from resnet_fixtures.hardware.thread_plan import make_thread_plan
 from resnet_fixtures.hardware.topology import read_topology
+from resnet_fixtures.inference.attempt import why_it_fails
 from resnet_fixtures.inference.session import InferenceSession
 from resnet_fixtures.output_folder import check_folder
 from resnet_fixtures.paths import is_folder, parse_path
@@ -153,9 +154,10 @@ def quantize_file(in_graph: Path, data_location: Path, out: Path, images: int) -
     for _ in batches:  # a broken image is told here: neural-compressor would swallow the error
         pass
     content = _quantize_content(graph_def, interface, batches, in_graph)
-    _try_result(content, next(iter(batches))[:1], in_graph)
+    untried = _try_result(content, next(iter(batches))[:1], in_graph)
     write_atomically(out, content)
-    return f"{out}: int8 graph of {in_graph}, calibrated on {images} images of the {split.describe()}"
+    note = f"; it was not run, as {untried}" if untried else ""
+    return f"{out}: int8 graph of {in_graph}, calibrated on {images} images of the {split.describe()}{note}"
 
 
 def _refuse_other_layouts(graph_def: tf.compat.v1.GraphDef, in_graph: Path) -> None:
@@ -190,15 +192,22 @@ def _quantize_content(
     return bytes(quantized.SerializeToString(deterministic=True))
 
 
-def _try_result(content: bytes, images: npt.NDArray[np.float32], in_graph: Path) -> None:
-    """Run the int8 graph as the suite would: neural-compressor makes graphs, too, that do not run."""
+def _try_result(content: bytes, images: npt.NDArray[np.float32], in_graph: Path) -> str | None:
+    """Run the int8 graph as the suite would: neural-compressor makes graphs, too, that do not run.
+
+    Returns why not, where TensorFlow runs no int8 graph: one may be made here for another machine.
+    """
     origin = f"the int8 graph of {in_graph}"
     try:
         graph = prepare_content(content, Precision.INT8, origin)
     except WrongPrecisionError as error:
         raise InputError(f"--in-graph {in_graph}: neural-compressor quantized no convolution of it: {CURE}.") from error
-    with InferenceSession(graph, make_thread_plan(read_topology())) as session:
-        session.checked_predict(images)
+    plan = make_thread_plan(read_topology())
+    reason = why_it_fails(Precision.INT8, plan)
+    if reason is None:
+        with InferenceSession(graph, plan) as session:
+            session.checked_predict(images)
+    return reason
 
 
 @dataclass(frozen=True)

@@ -106,6 +106,22 @@ def test_the_command_makes_a_graph_that_loads(
     np.testing.assert_allclose(run(loaded.graph_def, images), run(fp32_graph, images), atol=0.2)
 
 
+def test_a_graph_for_another_machine_is_written_where_int8_does_not_run(
+    fp32_graph: GraphDef, write: GraphWriter, data: Path, tmp_path: Path
+) -> None:
+    write_split(data, "calibration", 2)
+    out = tmp_path / "int8.pb"
+    arguments = ["--in-graph", str(write(fp32_graph)), "--data-location", str(data), "--out", str(out), "--images=2"]
+    result = subprocess.run(
+        [sys.executable, "-m", "resnet_fixtures.graph.quantize", *arguments],
+        env={**os.environ, "PYTHONPATH": str(Path(module.__file__).parents[2]), "TF_ENABLE_ONEDNN_OPTS": "0"},
+        cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert "; it was not run, as TensorFlow" in result.stdout.splitlines()[-1]
+    assert load_frozen_graph(out, Precision.INT8).classes == 11
+
+
 class Refusal:
     """Runs the command in this process on input that it refuses."""
 
